@@ -1,0 +1,206 @@
+"""Recipes: every knob of a run, its unit, its default and the reason for it.
+
+A recipe is one TOML file. Values come from the defaults here, then the recipe, then `--set a.b=c`. Secrets never stand in a
+recipe: it names the environment variable that holds them. `anyprefer.recipes` reads and locks recipe files.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Feedback = Literal["joint", "independent", "target_only", "judge_only", "none"]
+
+
+class Section(BaseModel):
+    """Base of all recipe sections: frozen, strict, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class RoleConfig(Section):
+    """How one role reaches its model."""
+
+    model: str = ""
+    """`provider:name`: `openai:NAME` (any compatible endpoint) or `llamacpp:NAME` (embedded). Empty: the judge's model."""
+    base_url: str | None = None
+    """Endpoint of an `openai:` model, ending in `/v1`; None is OpenAI's own."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the key of an `openai:` model; a loopback endpoint needs none."""
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    """0 for every role that judges: a verdict should not depend on luck. The target has its own default."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Share of probability mass to sample from; 1 leaves the distribution as trained."""
+    max_tokens: int = Field(default=1024, ge=1)
+    """Tokens per reply. 1,024 holds analyses of five candidates at the default lengths."""
+    timeout_seconds: float = Field(default=120.0, gt=0)
+    """One request's limit; a request that hangs is cut and counts as unavailable."""
+    max_retries: int = Field(default=5, ge=0)
+    """Retries of one request on 429, 5xx, timeouts and lost connections, with exponential backoff, honouring Retry-After."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Sent as it is with every request, for server-specific options such as `top_k`."""
+    prompts: dict[str, str] = Field(default_factory=dict)
+    """Prompt name -> path of a Markdown file that replaces it, relative to the recipe."""
+
+
+class TargetConfig(RoleConfig):
+    """The model that is to be aligned."""
+
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    """1: the pair should show what the target really says, so its own distribution is sampled."""
+    request_n: bool = True
+    """Ask for all samples in one request (`n`), which shares the prompt's prefill; false for servers that refuse `n`."""
+
+
+class JudgeConfig(RoleConfig):
+    """The model that chooses tools and scores candidates."""
+
+    permutations: int = Field(default=1, ge=1, le=24)
+    """Orderings of the candidates that are scored and averaged, against position bias. Each costs one call."""
+    analysis_chars: int = Field(default=400, ge=20)
+    """Longest analysis per candidate in characters; small models need a small number to keep to the point."""
+
+
+class SamplingConfig(Section):
+    """How candidates are drawn."""
+
+    num_candidates: int = Field(default=5, ge=1, le=26)
+    """C in the paper (section 2.2), which fixes 5 to balance diversity and cost."""
+    max_resamples: int = Field(default=3, ge=0)
+    """Further requests for candidates that turned out empty or equal to another one."""
+
+
+class ToolsConfig(Section):
+    """Which tools the judge may use."""
+
+    names: tuple[str, ...] = ()
+    """Registered tools; empty scores without evidence (the self-rewarding methods)."""
+    choose: Literal["judge", "always"] = "judge"
+    """`judge` asks the judge which tools to call (the paper's way); `always` calls every tool with its default arguments,
+    which saves a call and helps judges too small to choose."""
+    max_calls: int = Field(default=4, ge=1, le=32)
+    """Most tool calls the judge may choose in one round; a candidate-scoped tool counts once."""
+    timeout_seconds: float = Field(default=30.0, gt=0)
+    """Limit of one tool call; beyond it the evidence says that the tool timed out."""
+    evidence_chars: int = Field(default=2000, ge=100)
+    """Longest evidence of one call that enters a prompt; the rest is cut, with a mark."""
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Tool name -> its own options, checked by the tool. Paths are relative to the recipe."""
+
+
+class AggregatorConfig(RoleConfig):
+    """The model that distils evidence into knowledge."""
+
+    enabled: bool = True
+    """False hands the evidence to the judge as it is, one call less."""
+    knowledge_chars: int = Field(default=1500, ge=50)
+    """Longest knowledge text in characters."""
+
+
+class PairConfig(Section):
+    """Which two responses become the pair."""
+
+    chosen: Literal["best", "reference"] = "best"
+    """`reference` takes the task's reference answer as chosen (the paper's medical setting)."""
+    chosen_rank: int = Field(default=1, ge=1)
+    """Rank of the chosen candidate, 1 is the best."""
+    rejected_rank: int = Field(default=0, ge=0)
+    """Rank of the rejected candidate, 0 is the worst."""
+    min_margin: float = Field(default=1.0, gt=0, le=9)
+    """Least difference of the two scores. Below 1 the difference is within a judge's rounding."""
+    allow_truncated: bool = False
+    """Whether a response cut off by its length limit may be the chosen one; training on it teaches to stop half way."""
+
+
+class LoopConfig(Section):
+    """When a pair is good enough and what happens when it is not."""
+
+    threshold: int = Field(default=7, ge=1, le=10)
+    """Least reward for acceptance (tau in the paper's algorithm 1, which gives no number)."""
+    max_rounds: int = Field(default=2, ge=0, le=20)
+    """Rewrites of the prompts before the best attempt is kept as `exhausted`; 0 is a single pass."""
+    feedback: Feedback = "joint"
+    """Which prompts a critique may rewrite (paper: tables 5 and 9). `none` ends the task after one pass."""
+
+
+class RunConfig(Section):
+    """How tasks are worked through."""
+
+    concurrency: int = Field(default=8, ge=1)
+    """Tasks in progress at once."""
+    durability: Literal["sync", "async", "exit"] = "async"
+    """When LangGraph writes checkpoints. Completed calls survive in the journal in every mode."""
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """Start of the seeds sent with sampling requests; same seed and server, same candidates."""
+    max_failed_share: float = Field(default=0.1, ge=0, le=1)
+    """Share of failed records above which the command ends with exit code 1."""
+
+
+class EmbeddedConfig(Section):
+    """The in-house llama.cpp server behind `llamacpp:` models."""
+
+    threads: int = Field(default=0, ge=0)
+    """Compute threads per server; 0 is one per core."""
+    slots: int = Field(default=5, ge=1)
+    """Sequences decoded together; 5 fits one request for five candidates."""
+    context_tokens: int = Field(default=4096, ge=256)
+    """Context of one slot in tokens, prompt and reply together."""
+
+
+class Recipe(Section):
+    """A whole run: models, tools, loop and limits."""
+
+    name: str
+    """Short name, used in logs and dataset cards."""
+    description: str = ""
+    """One sentence for readers of the recipe and the dataset card."""
+    application: Literal["text"] = "text"
+    """Which kind of task this is; tools register for applications."""
+    field: str = "general knowledge"
+    """The expertise that the judge and the critic are asked to bring (paper: `task_field`)."""
+    examples: str = ""
+    """Worked examples for the judge, inserted verbatim; optional."""
+    tasks: str | None = None
+    """Default task file, relative to the recipe; `--tasks` overrides it."""
+    target: TargetConfig
+    judge: JudgeConfig
+    critic: RoleConfig = RoleConfig()
+    rewriter: RoleConfig = RoleConfig()
+    aggregator: AggregatorConfig = AggregatorConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    tools: ToolsConfig = ToolsConfig()
+    pair: PairConfig = PairConfig()
+    loop: LoopConfig = LoopConfig()
+    run: RunConfig = RunConfig()
+    embedded: EmbeddedConfig = EmbeddedConfig()
+
+    @model_validator(mode="after")
+    def _check_across_sections(self) -> "Recipe":
+        for role in ("target", "judge"):
+            if not getattr(self, role).model:
+                raise ValueError(f"{role}.model is empty: set it to 'openai:NAME' or 'llamacpp:NAME'")
+        if self.pair.chosen == "best" and self.sampling.num_candidates < 2:
+            raise ValueError("sampling.num_candidates must be at least 2, or pair.chosen = 'reference'")
+        lowest = self.pair.rejected_rank or self.sampling.num_candidates
+        if self.pair.chosen == "best" and self.pair.chosen_rank >= lowest:
+            raise ValueError(f"pair.chosen_rank {self.pair.chosen_rank} must be above pair.rejected_rank {lowest} (1 is the best)")
+        if max(self.pair.chosen_rank, self.pair.rejected_rank) > self.sampling.num_candidates:
+            raise ValueError(f"pair ranks must not exceed sampling.num_candidates = {self.sampling.num_candidates}")
+        return self
+
+    def role(self, name: str) -> RoleConfig:
+        """The configuration of a role; a role without a model of its own borrows the judge's connection."""
+        config: RoleConfig = getattr(self, name)
+        if config.model:
+            return config
+        borrowed = ("model", "base_url", "api_key_env", "timeout_seconds", "max_retries", "extra_body")
+        return config.model_copy(update={key: getattr(self.judge, key) for key in borrowed})
+
+
+ROLES = ("target", "judge", "aggregator", "critic", "rewriter")
+"""Every role that calls a model, in the order of the loop."""
+
+UNTRACKED = frozenset({"run.concurrency", "run.durability", "run.max_failed_share", "tasks", "name", "description"})
+"""Keys that change how a run goes but not what it makes; a resume may change them."""
+
+UNTRACKED_ROLE_KEYS = frozenset({"timeout_seconds", "max_retries", "api_key_env"})
+"""Likewise, in every role's section."""

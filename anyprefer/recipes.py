@@ -1,0 +1,139 @@
+"""Reading recipe files: one clear error per mistake, before any work starts; digests and lock files."""
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel, ValidationError
+
+from anyprefer.config import ROLES, UNTRACKED, UNTRACKED_ROLE_KEYS, Recipe
+from anyprefer.errors import ConfigError
+
+
+def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Read, override and check a recipe; paths in it become absolute.
+
+    Args:
+        path: A TOML file.
+        overrides: `a.b=c` assignments; the value is read as TOML, or as text where it is none.
+
+    Raises:
+        ConfigError: The file is missing or no TOML, or a key is unknown or wrong; names key, value and fix.
+    """
+    path = Path(path)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no recipe at {str(path)!r}: give the path of a TOML file, see recipes/ for examples") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise ConfigError(f"cannot read recipe {str(path)!r}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    for override in overrides:
+        _assign(data, override)
+    recipe = parse_recipe(data, source=str(path))
+    return _anchor_paths(recipe, path.resolve().parent)
+
+
+def parse_recipe(data: Mapping[str, Any], source: str = "recipe") -> Recipe:
+    """Check a recipe given as nested tables.
+
+    Raises:
+        ConfigError: Lists every wrong key with its value and what would be right.
+    """
+    try:
+        return Recipe.model_validate_json(json.dumps(data, default=str))
+    except ValidationError as error:
+        problems = "\n".join(f"  {_explain(problem, Recipe)}" for problem in error.errors())
+        raise ConfigError(f"{source} has {error.error_count()} problem(s):\n{problems}") from None
+
+
+def tracked_values(recipe: Recipe) -> dict[str, Any]:
+    """The flat `section.key` -> value map of everything that changes what a run makes."""
+    flat = dict(_flatten(recipe.model_dump(mode="json")))
+    return {key: value for key, value in flat.items() if not _is_untracked(key)}
+
+
+def digest_of(recipe: Recipe, extra: Mapping[str, Any] | None = None) -> str:
+    """SHA-256 over `tracked_values` and `extra` (prompt hashes, say), as hex."""
+    content = json.dumps({**tracked_values(recipe), **(extra or {})}, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def lock_text(recipe: Recipe, digest: str, extra: Mapping[str, Any]) -> str:
+    """The resolved recipe as TOML, with its digest and `extra` under `[lock]`."""
+    return tomli_w.dumps({"lock": {"digest": digest, **extra}, **recipe.model_dump(mode="json", exclude_none=True)})
+
+
+def _assign(data: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError(f"--set {override!r} is not an assignment: write --set section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for part in parts[:-1]:
+        data = data.setdefault(part, {})
+        if not isinstance(data, dict):
+            raise ConfigError(f"--set {override!r}: {part!r} is not a section")
+    data[parts[-1]] = value
+
+
+def _anchor_paths(recipe: Recipe, folder: Path) -> Recipe:
+    def anchor(text: str) -> str:
+        return str((folder / Path(text).expanduser()).resolve())
+
+    updates: dict[str, Any] = {"tasks": anchor(recipe.tasks)} if recipe.tasks else {}
+    for role in ROLES:
+        config = getattr(recipe, role)
+        if config.prompts:
+            updates[role] = config.model_copy(update={"prompts": {name: anchor(file) for name, file in config.prompts.items()}})
+    options = {
+        tool: {key: anchor(value) if key == "path" and isinstance(value, str) else value for key, value in table.items()}
+        for tool, table in recipe.tools.options.items()
+    }
+    updates["tools"] = recipe.tools.model_copy(update={"options": options})
+    return recipe.model_copy(update=updates)
+
+
+def _explain(problem: Any, model: type[BaseModel]) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(model, problem["loc"][:-1])
+        close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(sorted(known))}"
+        return f"unknown key {where} = {problem['input']!r}: {hint}"
+    if problem["type"] == "missing":
+        return f"missing key {where}: add it to the recipe"
+    if not where:
+        return str(problem["msg"]).removeprefix("Value error, ")
+    return f"{where} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _keys_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    for part in location:
+        annotation = model.model_fields[part].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)
+
+
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _is_untracked(key: str) -> bool:
+    section, _, name = key.partition(".")
+    return key in UNTRACKED or (section in ROLES and name in UNTRACKED_ROLE_KEYS)
