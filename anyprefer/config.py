@@ -34,7 +34,7 @@ class RoleConfig(Section):
     """Tokens per reply. 1,024 holds analyses of five candidates at the default lengths."""
     timeout_seconds: float = Field(default=120.0, gt=0)
     """One request's limit; a request that hangs is cut and counts as unavailable."""
-    max_retries: int = Field(default=5, ge=0)
+    max_retries: int = Field(default=8, ge=0)
     """Retries of one request on 429, 5xx, timeouts and lost connections, with exponential backoff, honouring Retry-After."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Sent as it is with every request, for server-specific options such as `top_k`."""

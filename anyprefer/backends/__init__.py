@@ -1,0 +1,1 @@
+"""Model backends: chat models behind one client, the embedded server, weights and the call store."""

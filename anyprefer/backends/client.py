@@ -1,0 +1,142 @@
+"""One role's way to its model: journalled completions, and structured replies with one repair.
+
+LangChain's usage figures are wrong for n > 1 (every choice carries the whole request's), so usage is read from the reply's
+own totals, once per request.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.outputs import LLMResult
+from pydantic import BaseModel, ValidationError
+
+from anyprefer.backends.calls import CallSite, CallStore, StoredCall, call_key
+from anyprefer.backends.failures import model_errors
+from anyprefer.errors import MalformedReplyError
+from anyprefer.prompts import clip
+from anyprefer.types import Message
+
+Reply = TypeVar("Reply", bound=BaseModel)
+_MESSAGE_TYPES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+
+
+@dataclass(frozen=True)
+class Completion:
+    """The choices of one request."""
+
+    texts: tuple[str, ...]
+    finish_reasons: tuple[str | None, ...]
+    key: str
+
+
+@dataclass(frozen=True)
+class ModelClient:
+    """A chat model with a role, a journal and a seed."""
+
+    role: str
+    model_id: str
+    """As the recipe names it, with the endpoint where one is set; part of every call's key."""
+    params: dict[str, Any]
+    """Sampling parameters of the model; part of every call's key."""
+    connect: Callable[[], Awaitable[BaseChatModel]]
+    """Gives the chat model, starting its server on first use."""
+    calls: CallStore
+    seed: int = 0
+
+    async def complete(
+        self, messages: Sequence[Message], site: CallSite, *, n: int = 1, schema: dict[str, Any] | None = None
+    ) -> Completion:
+        """Ask for `n` replies in one request, or hand back the journalled ones.
+
+        Args:
+            messages: The conversation.
+            site: Where in the run the call belongs.
+            n: Number of choices.
+            schema: A JSON schema that the server must hold the reply to.
+
+        Raises:
+            ModelUnavailableError: No answer after all retries.
+            ModelRefusedError: The endpoint rejected the request.
+        """
+        request = {
+            "model": self.model_id, "params": self.params, "messages": [message.model_dump() for message in messages],
+            "n": n, "schema": schema, "seed": site.seed(self.seed),
+        }  # fmt: skip
+        key = call_key(site, request)
+        call = self.calls.get(key)
+        if call is None:
+            call = await self._request(key, messages, site, n, schema)
+            self.calls.put(call)
+        return Completion(tuple(call.reply["texts"]), tuple(call.reply["finish_reasons"]), key)
+
+    async def structured(self, messages: Sequence[Message], site: CallSite, schema: type[Reply]) -> Reply:
+        """Ask for a reply that fits a pydantic model; show the model its error once, then give up.
+
+        Raises:
+            MalformedReplyError: Neither reply fits; the message holds the error and the start of the last reply.
+        """
+        form = schema.model_json_schema()
+        first = await self.complete(messages, site, schema=form)
+        try:
+            return schema.model_validate_json(first.texts[0])
+        except ValidationError as error:
+            repair = _repair_messages(messages, first.texts[0], error)
+        again = CallSite(site.task_id, site.role, site.round, f"{site.step}/repair")
+        second = await self.complete(repair, again, schema=form)
+        try:
+            return schema.model_validate_json(second.texts[0])
+        except ValidationError as error:
+            for completion in (first, second):
+                self.calls.mark_bad(completion.key)
+            raise MalformedReplyError(
+                f"{self.role} model {self.model_id!r} did not fit {schema.__name__} in two tries ({_first_problem(error)}; "
+                f"finish reason {second.finish_reasons[0]!r}); last reply: {clip(second.texts[0], 200)!r}. "
+                f"Raise {self.role}.max_tokens if it was cut off, or use a model that follows JSON schemas"
+            ) from None
+
+    async def _request(
+        self, key: str, messages: Sequence[Message], site: CallSite, n: int, schema: dict[str, Any] | None
+    ) -> StoredCall:
+        chat = await self.connect()
+        options: dict[str, Any] = {"seed": site.seed(self.seed)} | ({"n": n} if n > 1 else {})
+        if schema is not None:
+            form = {"type": "json_schema", "json_schema": {"name": schema["title"], "strict": True, "schema": schema}}
+            options["extra_body"] = {**self.params.get("extra_body", {}), "response_format": form}
+        conversation = [_MESSAGE_TYPES[message.role](content=message.content) for message in messages]
+        start = time.perf_counter()
+        with model_errors(self.role, self.model_id):
+            result = await chat.agenerate([conversation], **options)
+        return _stored(key, site, result, time.perf_counter() - start)
+
+
+def _stored(key: str, site: CallSite, result: LLMResult, seconds: float) -> StoredCall:
+    generations = result.generations[0]
+    usage = (result.llm_output or {}).get("token_usage") or {}
+    return StoredCall(
+        key=key, site=site, kind="model", seconds=seconds,
+        reply={
+            "texts": [_encodable(generation.text) for generation in generations],
+            "finish_reasons": [(generation.generation_info or {}).get("finish_reason") for generation in generations],
+        },
+        prompt_tokens=usage.get("prompt_tokens") or 0, completion_tokens=usage.get("completion_tokens") or 0,
+    )  # fmt: skip
+
+
+def _encodable(text: str) -> str:
+    """Replace lone surrogates, which JSON can carry and UTF-8 files cannot."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _repair_messages(messages: Sequence[Message], reply: str, error: ValidationError) -> tuple[Message, ...]:
+    complaint = f"That reply does not fit the JSON schema: {_first_problem(error)}. Reply again with JSON that fits it, and nothing else."
+    return (*messages, Message(role="assistant", content=clip(reply, 2000) or "{}"), Message(role="user", content=complaint))
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    return f"{where}: {problem['msg']}" if where else str(problem["msg"])

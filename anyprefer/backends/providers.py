@@ -1,0 +1,153 @@
+"""From a recipe's `provider:name` to a LangChain chat model.
+
+Every provider ends in `ChatOpenAI` on the SDK's aiohttp transport. `Backends` owns what the models share: the HTTP client and
+the embedded servers; it connects on first use and closes everything at the end.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx2
+from langchain_core.language_models import BaseChatModel
+from langchain_openai import ChatOpenAI
+from openai import DefaultAioHttpClient
+
+from anyprefer.backends.calls import CallStore
+from anyprefer.backends.client import ModelClient
+from anyprefer.backends.embedded import EmbeddedServers
+from anyprefer.backends.weights import resolve_weights
+from anyprefer.config import ROLES, Recipe, RoleConfig
+from anyprefer.errors import ConfigError, ModelUnavailableError
+
+PROVIDERS = ("openai", "llamacpp")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Backends:
+    """The chat models of a recipe, by role.
+
+    Args:
+        recipe: Already checked.
+        progress: Called with done and total bytes while weights are fetched.
+
+    Raises:
+        ConfigError: An unknown provider, or a missing key; nothing has been started.
+    """
+
+    def __init__(self, recipe: Recipe, progress: Callable[[int, int], None] | None = None) -> None:
+        self.recipe = recipe
+        self._progress = progress
+        self._servers = EmbeddedServers(recipe.embedded)
+        self._http: httpx2.AsyncClient | None = None
+        self._chats: dict[str, BaseChatModel] = {}
+        self._lock = asyncio.Lock()
+        for role in ROLES:
+            _check_role(role, recipe.role(role))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the HTTP client and stop the embedded servers; harmless when nothing was started."""
+        self._chats.clear()
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+        await self._servers.aclose()
+
+    def client(self, role: str, calls: CallStore) -> ModelClient:
+        """The journalled client of a role; connects on its first request."""
+        config = self.recipe.role(role)
+        identity = config.model if config.base_url is None else f"{config.model}@{config.base_url}"
+        params = config.model_dump(include={"temperature", "top_p", "max_tokens", "extra_body"})
+        return ModelClient(role, identity, params, self._connector(role), calls, self.recipe.run.seed)
+
+    async def start(self) -> None:
+        """Connect every role and see that each endpoint answers, so that a dead one stops the run before any work.
+
+        Raises:
+            ModelUnavailableError: An endpoint refuses connections.
+            ModelFetchError: Weights cannot be fetched.
+            ConfigError: The extra for embedded models is missing.
+        """
+        for role in self._roles_in_use():
+            await self._connector(role)()
+        urls = {config.base_url for role in self._roles_in_use() if (config := self.recipe.role(role)).base_url}
+        await asyncio.gather(*(self._probe(url) for url in sorted(urls)))
+
+    def _roles_in_use(self) -> list[str]:
+        recipe = self.recipe
+        idle = set()
+        if not (recipe.tools.names and recipe.aggregator.enabled):
+            idle.add("aggregator")
+        if recipe.loop.feedback == "none" or recipe.loop.max_rounds == 0:
+            idle.add("rewriter")
+        return [role for role in ROLES if role not in idle]
+
+    async def _probe(self, base_url: str) -> None:
+        """Any HTTP answer will do: some servers have no model list."""
+        try:
+            await self._http_client().get(f"{base_url.rstrip('/')}/models", timeout=10)
+        except httpx2.HTTPError as error:
+            raise ModelUnavailableError(
+                f"endpoint {base_url!r} does not answer ({type(error).__name__}: {error}): start the server or correct base_url"
+            ) from error
+
+    def _connector(self, role: str) -> Callable[[], Awaitable[BaseChatModel]]:
+        async def connect() -> BaseChatModel:
+            if role not in self._chats:
+                async with self._lock:
+                    if role not in self._chats:
+                        self._chats[role] = await self._open(role)
+            return self._chats[role]
+
+        return connect
+
+    async def _open(self, role: str) -> BaseChatModel:
+        config = self.recipe.role(role)
+        provider, _, name = config.model.partition(":")
+        if provider == "llamacpp":
+            weights = await asyncio.to_thread(resolve_weights, name, self._progress)
+            server = await self._servers.acquire(weights)
+            return self._chat(config, name, server.url, "none")
+        return self._chat(config, name, config.base_url, os.environ.get(config.api_key_env) or "none")
+
+    def _chat(self, config: RoleConfig, name: str, base_url: str | None, key: str) -> BaseChatModel:
+        options: dict[str, Any] = {"extra_body": config.extra_body} if config.extra_body else {}
+        return ChatOpenAI(
+            model=name, base_url=base_url, api_key=lambda: key, http_async_client=self._http_client(),
+            temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens,  # type: ignore[call-arg]  # alias
+            timeout=config.timeout_seconds, max_retries=config.max_retries, **options,
+        )  # fmt: skip
+
+    def _http_client(self) -> httpx2.AsyncClient:
+        if self._http is None:
+            limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+            self._http = DefaultAioHttpClient(limits=limits)
+        return self._http
+
+
+def _check_role(role: str, config: RoleConfig) -> None:
+    provider, colon, name = config.model.partition(":")
+    if provider not in PROVIDERS or not colon or not name:
+        raise ConfigError(
+            f"{role}.model = {config.model!r}: write provider:name, the provider being one of {', '.join(PROVIDERS)}; "
+            "for example 'openai:gpt-4o' or 'llamacpp:qwen2.5-coder-1.5b'"
+        )
+    if provider == "llamacpp":
+        return
+    if config.base_url is not None and urlsplit(config.base_url).scheme not in ("http", "https"):
+        raise ConfigError(f"{role}.base_url = {config.base_url!r}: give an http or https URL that ends in /v1")
+    local = config.base_url is not None and urlsplit(config.base_url).hostname in _LOOPBACK
+    if not local and not os.environ.get(config.api_key_env):
+        raise ConfigError(
+            f"{role}.model = {config.model!r} needs a key: set the environment variable {config.api_key_env}, "
+            f"or name another one in {role}.api_key_env"
+        )

@@ -1,0 +1,1 @@
+"""Runs: the folder, the journal, the runner and its progress."""

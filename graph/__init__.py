@@ -1,0 +1,1 @@
+"""The synthesis loop as a LangGraph state graph, nothing else."""
