@@ -1,0 +1,63 @@
+"""KnowledgeAggregator: distils evidence into what the judge needs (paper: appendix D.1, the aggregate function)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from anyprefer.agents.material import response_blocks, task_block, task_evidence_blocks, text_block
+from anyprefer.backends.calls import CallSite
+from anyprefer.backends.client import ModelClient
+from anyprefer.config import AggregatorConfig
+from anyprefer.prompts import Prompt
+from anyprefer.types import Attempt, Candidate, Evidence, Knowledge, Task
+
+
+class Notes(BaseModel):
+    """The aggregator's reply."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str
+
+
+@dataclass(frozen=True)
+class KnowledgeAggregator:
+    """Keeps what is needed and right, drops what is redundant or wrong."""
+
+    model: ModelClient
+    prompt: Prompt
+    config: AggregatorConfig
+    field: str
+    evidence_chars: int = 2000
+
+    async def aggregate(
+        self, task: Task, candidates: Sequence[Candidate], evidence: Sequence[Evidence], previous: Attempt | None, round_: int
+    ) -> Knowledge | None:
+        """Consolidate the evidence, given the candidates and the previous round's scores.
+
+        Returns:
+            None where there is no evidence, or where the recipe hands it to the judge as it is.
+
+        Raises:
+            ModelError: The model failed.
+        """
+        if not evidence or not self.config.enabled:
+            return None
+        site = CallSite(task.id, "aggregator", round_, "aggregate")
+        nonce = site.nonce(self.model.calls.secret)
+        messages = self.prompt.fill({
+            "field": self.field, "knowledge_chars": str(self.config.knowledge_chars), "task": task_block(task, nonce),
+            "responses": response_blocks(candidates, nonce, evidence, self.evidence_chars),
+            "evidence": task_evidence_blocks(evidence, nonce, self.evidence_chars),
+            "history": text_block(_history(previous), "scores of the previous round", nonce) if previous else "",
+        })  # fmt: skip
+        text = Annotated[str, Field(max_length=self.config.knowledge_chars)]
+        notes = await self.model.structured(messages, site, create_model("Notes", __base__=Notes, text=(text, ...)))
+        return Knowledge(text=notes.text)
+
+
+def _history(previous: Attempt) -> str:
+    texts = {candidate.index: candidate.text for candidate in previous.candidates}
+    return "\n".join(f"{verdict.score:g}/10: {' '.join(texts[verdict.candidate].split())[:160]}" for verdict in previous.verdicts)

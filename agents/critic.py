@@ -1,0 +1,49 @@
+"""RewardCritic: scores a pair as training data (paper: section 2.3, appendix D.2)."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from anyprefer.agents.material import task_block, text_block
+from anyprefer.backends.calls import CallSite
+from anyprefer.backends.client import ModelClient
+from anyprefer.prompts import Prompt
+from anyprefer.types import Critique, PreferencePair, Task
+
+
+class PairReview(BaseModel):
+    """The critic's reply: analyses first, so that the score follows from them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    preferred_analysis: Annotated[str, Field(min_length=1, max_length=400)]
+    dispreferred_analysis: Annotated[str, Field(min_length=1, max_length=400)]
+    score: Annotated[int, Field(ge=1, le=10)]
+
+
+@dataclass(frozen=True)
+class RewardCritic:
+    """Sees the pair and the task, never the judge's scores, so that it cannot just agree."""
+
+    model: ModelClient
+    prompt: Prompt
+    field: str
+    examples: str = ""
+
+    async def critique(self, task: Task, pair: PreferencePair, round_: int) -> Critique:
+        """Analyse both responses and score the pair 1-10.
+
+        Raises:
+            ModelError: The model failed; a missing score is never 0.
+        """
+        site = CallSite(task.id, "critic", round_, "critique")
+        nonce = site.nonce(self.model.calls.secret)
+        messages = self.prompt.fill({
+            "field": self.field, "examples": self.examples, "task": task_block(task, nonce),
+            "chosen": text_block(pair.chosen, "preferred response", nonce),
+            "rejected": text_block(pair.rejected, "dispreferred response", nonce),
+        })  # fmt: skip
+        review = await self.model.structured(messages, site, PairReview)
+        analysis = f"Preferred: {review.preferred_analysis}\nDispreferred: {review.dispreferred_analysis}"
+        return Critique(analysis=analysis, score=review.score)

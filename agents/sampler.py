@@ -1,0 +1,67 @@
+"""TargetSampler: draws unique candidates from the target model (paper: section 2.2)."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anyprefer.backends.calls import CallSite
+from anyprefer.backends.client import ModelClient
+from anyprefer.config import SamplingConfig
+from anyprefer.errors import MalformedReplyError
+from anyprefer.prompts import Prompt
+from anyprefer.types import Candidate, Message, Prompts, Task, normalize
+
+
+@dataclass(frozen=True)
+class TargetSampler:
+    """Samples responses under the current guidance; the task's own prompt always goes in word for word."""
+
+    model: ModelClient
+    prompt: Prompt
+    config: SamplingConfig
+    request_n: bool = True
+    """Whether the server takes `n`."""
+
+    async def sample(self, task: Task, prompts: Prompts, round_: int) -> tuple[Candidate, ...]:
+        """Draw up to `num_candidates` different responses that are not empty.
+
+        Empty and repeated responses are drawn again, `max_resamples` times at most, so fewer may come back.
+
+        Raises:
+            MalformedReplyError: Every response of every try was empty.
+            ModelError: The model could not be reached or refused.
+        """
+        messages = self.messages(task, prompts)
+        found: dict[str, tuple[str, str | None]] = {}
+        for attempt in range(1 + self.config.max_resamples):
+            missing = self.config.num_candidates - len(found)
+            for text, reason in await self._draw(messages, task, round_, attempt, missing):
+                if text.strip():
+                    found.setdefault(normalize(text), (text, reason))
+            if len(found) >= self.config.num_candidates:
+                break
+        if not found:
+            raise MalformedReplyError(
+                f"target model {self.model.model_id!r} gave only empty responses to task {task.id!r} in "
+                f"{1 + self.config.max_resamples} tries: check its chat template and target.max_tokens"
+            )
+        return tuple(Candidate(index=i, text=text, finish_reason=why) for i, (text, why) in enumerate(found.values()))
+
+    def messages(self, task: Task, prompts: Prompts) -> tuple[Message, ...]:
+        """The conversation that the target sees; without guidance it is the task's own (p_t starts as x)."""
+        if not prompts.target.strip():
+            return task.messages
+        system = "\n\n".join(message.content for message in task.messages if message.role == "system")
+        filled = self.prompt.fill({"system": system, "guidance": prompts.target})
+        rest = tuple(message for message in task.messages if message.role != "system")
+        return (*(message for message in filled if message.role == "system"), *rest)
+
+    async def _draw(
+        self, messages: Sequence[Message], task: Task, round_: int, attempt: int, count: int
+    ) -> list[tuple[str, str | None]]:
+        if self.request_n:
+            sites, n = [CallSite(task.id, "target", round_, f"sample/{attempt}")], count
+        else:
+            sites, n = [CallSite(task.id, "target", round_, f"sample/{attempt}.{i}") for i in range(count)], 1
+        completions = await asyncio.gather(*(self.model.complete(messages, site, n=n) for site in sites))
+        return [pair for done in completions for pair in zip(done.texts, done.finish_reasons, strict=True)]

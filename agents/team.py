@@ -1,0 +1,65 @@
+"""The team: every agent of a recipe over its models, prompts and tools."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from anyprefer.agents.aggregator import KnowledgeAggregator
+from anyprefer.agents.critic import RewardCritic
+from anyprefer.agents.judge import ToolJudge
+from anyprefer.agents.library import load_prompts, prompt_hashes
+from anyprefer.agents.rewriter import PromptRewriter
+from anyprefer.agents.sampler import TargetSampler
+from anyprefer.backends.calls import CallStore
+from anyprefer.backends.providers import Backends
+from anyprefer.config import ROLES, Recipe
+from anyprefer.tools.base import Tool
+from anyprefer.tools.registry import build_tools
+from anyprefer.tools.toolbox import Toolbox
+
+
+@dataclass(frozen=True)
+class Team:
+    """The players of the loop and what every record says about them."""
+
+    recipe: Recipe
+    sampler: TargetSampler
+    judge: ToolJudge
+    toolbox: Toolbox
+    aggregator: KnowledgeAggregator
+    critic: RewardCritic
+    rewriter: PromptRewriter
+    calls: CallStore
+    models: Mapping[str, str]
+    """Role -> model identifier."""
+    prompt_hashes: Mapping[str, str]
+    recipe_digest: str
+
+
+def build_team(recipe: Recipe, backends: Backends, calls: CallStore, digest: str = "") -> Team:
+    """Assemble the agents; models connect on first use.
+
+    Raises:
+        ConfigError: A tool, a prompt file or an extra is missing or wrong.
+    """
+    prompts = load_prompts(recipe)
+    tools: dict[str, Tool] = build_tools(recipe.tools)
+    clients = {role: backends.client(role, calls) for role in ROLES}
+    return Team(
+        recipe=recipe,
+        sampler=TargetSampler(clients["target"], prompts["sample"], recipe.sampling, recipe.target.request_n),
+        judge=ToolJudge(
+            clients["judge"], prompts["choose_tools"], prompts["score"], recipe.judge, recipe.tools, tools, recipe.field, recipe.examples
+        ),
+        toolbox=Toolbox(tools, recipe.tools.timeout_seconds, calls),
+        aggregator=KnowledgeAggregator(
+            clients["aggregator"], prompts["aggregate"], recipe.aggregator, recipe.field, recipe.tools.evidence_chars
+        ),
+        critic=RewardCritic(clients["critic"], prompts["critique"], recipe.field, recipe.examples),
+        rewriter=PromptRewriter(
+            clients["rewriter"], prompts["rewrite_both"], prompts["rewrite_target"], prompts["rewrite_judge"], recipe.loop.feedback
+        ),
+        calls=calls,
+        models={role: clients[role].model_id for role in ROLES},
+        prompt_hashes=prompt_hashes(prompts),
+        recipe_digest=digest,
+    )
