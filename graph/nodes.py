@@ -1,0 +1,107 @@
+"""The nodes: each calls one agent and returns what changed."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from langgraph.errors import NodeError
+from langgraph.types import Command
+
+from anyprefer.agents.pairing import form_pair
+from anyprefer.agents.team import Team
+from anyprefer.errors import AnypreferError
+from anyprefer.graph.state import SynthesisState
+from anyprefer.types import Attempt, Critique, Failure, PreferenceRecord, Prompts
+
+Update = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The loop's nodes over one team."""
+
+    team: Team
+
+    async def sample_candidates(self, state: SynthesisState) -> Update:
+        """Draw candidates under the current prompts and clear what the last round left."""
+        task, prompts, round_ = state["task"], state.get("prompts") or Prompts(), state.get("round") or 0
+        candidates = await self.team.sampler.sample(task, prompts, round_)
+        return {
+            "candidates": candidates, "prompts": prompts, "round": round_, "tool_calls": (), "evidence": (), "knowledge": None,
+            "verdicts": (), "pair": None, "no_contrast": "", "critique": None, "record": None,
+        }  # fmt: skip
+
+    async def select_tools(self, state: SynthesisState) -> Update:
+        """Let the judge choose tool calls."""
+        return {"tool_calls": await self.team.judge.choose_tools(state["task"], state["candidates"], state["round"])}
+
+    async def gather_evidence(self, state: SynthesisState) -> Update:
+        """Run the chosen calls side by side."""
+        calls, task, candidates = state["tool_calls"], state["task"], state["candidates"]
+        return {"evidence": await self.team.toolbox.gather(calls, task, candidates, state["round"])}
+
+    async def aggregate_knowledge(self, state: SynthesisState) -> Update:
+        """Distil the evidence, given the last round's scores."""
+        previous = state["attempts"][-1] if state["attempts"] else None
+        knowledge = await self.team.aggregator.aggregate(
+            state["task"], state["candidates"], state["evidence"], previous, state["round"]
+        )
+        return {"knowledge": knowledge}
+
+    async def score_candidates(self, state: SynthesisState) -> Update:
+        """Let the judge score every candidate."""
+        verdicts = await self.team.judge.score(
+            state["task"], state["candidates"], state["evidence"], state["knowledge"], state["prompts"], state["round"]
+        )
+        return {"verdicts": verdicts}
+
+    async def form_pair(self, state: SynthesisState) -> Update:
+        """Pick the pair by rank, or note why there is none."""
+        pair, why_not = form_pair(state["task"], state["candidates"], state["verdicts"], self.team.recipe.pair)
+        return {"pair": pair, "no_contrast": why_not}
+
+    async def critique_pair(self, state: SynthesisState) -> Update:
+        """Let the reward critic score the pair, and close the attempt; no pair needs no opinion."""
+        if state["pair"] is None:
+            critique = Critique(analysis=state["no_contrast"])
+        else:
+            critique = await self.team.critic.critique(state["task"], state["pair"], state["round"])
+        return {"critique": critique, "attempts": [_attempt(state, critique)]}
+
+    async def rewrite_prompts(self, state: SynthesisState) -> Update:
+        """Turn the critique into the next round's prompts."""
+        prompts = await self.team.rewriter.rewrite(state["task"], state["attempts"][-1])
+        return {"prompts": prompts, "round": state["round"] + 1}
+
+    async def record_preference(self, state: SynthesisState) -> Update:
+        """Keep the accepted attempt, or the best one of an exhausted task."""
+        attempts = state["attempts"]
+        best = max(range(len(attempts)), key=lambda i: (attempts[i].pair is not None, attempts[i].reward))
+        accepted = attempts[best].reward >= self.team.recipe.loop.threshold
+        return {
+            "record": self._record(
+                state, status="accepted" if accepted else "exhausted", best_attempt=None if attempts[best].pair is None else best
+            )
+        }
+
+    async def record_failure(self, state: SynthesisState, error: NodeError) -> Command[Literal["__end__"]]:
+        """Turn an agent's failure into a failed record; anything else is a fault of ours and goes up.
+
+        Raises:
+            BaseException: The node's own exception, where it is not an `AnypreferError`.
+        """
+        if not isinstance(error.error, AnypreferError):
+            raise error.error
+        failure = Failure(kind=type(error.error).__name__, message=str(error.error), node=error.node)
+        return Command(update={"record": self._record(state, status="failed", error=failure)}, goto="__end__")
+
+    def _record(self, state: SynthesisState, **outcome: Any) -> PreferenceRecord:
+        team, task = self.team, state["task"]
+        return PreferenceRecord(
+            task=task, attempts=tuple(state.get("attempts") or ()), models=dict(team.models), prompt_hashes=dict(team.prompt_hashes),
+            usage=team.calls.usage(task.id), seed=team.recipe.run.seed, recipe_digest=team.recipe_digest, **outcome,
+        )  # fmt: skip
+
+
+def _attempt(state: SynthesisState, critique: Critique) -> Attempt:
+    parts = ("round", "prompts", "candidates", "tool_calls", "evidence", "knowledge", "verdicts", "pair")
+    return Attempt(critique=critique, **{name: state[name] for name in parts})  # type: ignore[literal-required]

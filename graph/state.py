@@ -1,0 +1,50 @@
+"""The state of one task's synthesis: values only, every key always present."""
+
+import operator
+from typing import Annotated
+
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from typing_extensions import TypedDict
+
+from anyprefer.types import (
+    VALUES, Attempt, Candidate, Critique, Evidence, Knowledge, PreferencePair, PreferenceRecord, Prompts, Task, ToolCall, Verdict,
+)  # fmt: skip
+
+
+class SynthesisInput(TypedDict):
+    """What a caller gives: one task."""
+
+    task: Task
+
+
+class SynthesisState(TypedDict):
+    """Everything known about the task; the keys from `candidates` to `no_contrast` belong to the current round."""
+
+    task: Task
+    prompts: Prompts
+    round: int
+    """Number of rewrites so far."""
+    candidates: tuple[Candidate, ...]
+    tool_calls: tuple[ToolCall, ...]
+    evidence: tuple[Evidence, ...]
+    knowledge: Knowledge | None
+    verdicts: tuple[Verdict, ...]
+    pair: PreferencePair | None
+    no_contrast: str
+    """Why there is no pair; empty where there is one."""
+    critique: Critique | None
+    attempts: Annotated[list[Attempt], operator.add]
+    record: PreferenceRecord | None
+
+
+def initial_state(task: Task) -> SynthesisState:
+    """The state at the start of a task."""
+    return SynthesisState(
+        task=task, prompts=Prompts(), round=0, candidates=(), tool_calls=(), evidence=(), knowledge=None, verdicts=(), pair=None,
+        no_contrast="", critique=None, attempts=[], record=None,
+    )  # fmt: skip
+
+
+def state_serializer() -> JsonPlusSerializer:
+    """The checkpoint serializer: it revives our values and no other class, so a checkpoint file cannot run code."""
+    return JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=[(value.__module__, value.__name__) for value in VALUES])
