@@ -1,7 +1,5 @@
 """Build the loop: nodes in order, two decisions, one back edge, one error handler."""
 
-from typing import Any
-
 from langgraph.graph import END, START, StateGraph
 
 from anyprefer.agents.team import Team
@@ -21,11 +19,16 @@ def build_graph(team: Team) -> StateGraph[SynthesisState, None, SynthesisInput, 
     """
     nodes, routes = Nodes(team), Routes(team.recipe)
     builder = StateGraph(SynthesisState, input_schema=SynthesisInput)
-    handler: dict[str, Any] = {"error_handler": nodes.record_failure}
-    for name in ("sample_candidates", "select_tools", "gather_evidence", "aggregate_knowledge", "score_candidates"):
-        builder.add_node(name, getattr(nodes, name), **handler)
-    for name in ("form_pair", "critique_pair", "rewrite_prompts", "record_preference"):
-        builder.add_node(name, getattr(nodes, name), **handler)
+    builder.set_node_defaults(error_handler=nodes.record_failure)
+    builder.add_node(nodes.sample_candidates)
+    builder.add_node(nodes.select_tools)
+    builder.add_node(nodes.gather_evidence)
+    builder.add_node(nodes.aggregate_knowledge)
+    builder.add_node(nodes.score_candidates)
+    builder.add_node(nodes.form_pair)
+    builder.add_node(nodes.critique_pair)
+    builder.add_node(nodes.rewrite_prompts)
+    builder.add_node(nodes.record_preference)
     builder.add_edge(START, "sample_candidates")
     builder.add_conditional_edges("sample_candidates", routes.after_sample_candidates)
     builder.add_edge("select_tools", "gather_evidence")

@@ -1,4 +1,4 @@
-"""The state of one task's synthesis: values only, every key always present."""
+"""The state of one task's synthesis: values only. A caller gives the task; the first node fills in every other key."""
 
 import operator
 from typing import Annotated
@@ -35,14 +35,6 @@ class SynthesisState(TypedDict):
     critique: Critique | None
     attempts: Annotated[list[Attempt], operator.add]
     record: PreferenceRecord | None
-
-
-def initial_state(task: Task) -> SynthesisState:
-    """The state at the start of a task."""
-    return SynthesisState(
-        task=task, prompts=Prompts(), round=0, candidates=(), tool_calls=(), evidence=(), knowledge=None, verdicts=(), pair=None,
-        no_contrast="", critique=None, attempts=[], record=None,
-    )  # fmt: skip
 
 
 def state_serializer() -> JsonPlusSerializer:

@@ -1,0 +1,123 @@
+"""The durable call store: one SQLite file that holds every completed model and tool call of a run.
+
+WAL with synchronous NORMAL: a commit survives SIGKILL at any moment; a power cut may lose the last ones but corrupts nothing.
+Rows are only ever added, so a call that was paid twice would show as two rows with one key (`repeated`).
+"""
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from anyprefer.backends.calls import CallSite, StoredCall
+from anyprefer.errors import RunFolderError
+from anyprefer.types import RoleUsage
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS calls (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    task_id TEXT NOT NULL,
+    role TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    step TEXT NOT NULL,
+    reply TEXT NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    ok INTEGER NOT NULL DEFAULT 1
+);
+CREATE INDEX IF NOT EXISTS calls_by_key ON calls (key);
+CREATE INDEX IF NOT EXISTS calls_by_task ON calls (task_id);
+"""
+
+
+class Journal:
+    """A `CallStore` in a file; also answers what a run has cost."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._errors():
+            # Writes are single small commits without fsync, so they stay on the event loop's thread.
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(_SCHEMA)
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (secrets.token_bytes(16),))
+            self.secret: bytes = self._db.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()[0]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def get(self, key: str) -> StoredCall | None:
+        """See `CallStore.get`."""
+        row = self._one(
+            "SELECT key, task_id, role, round, step, kind, reply, prompt_tokens, completion_tokens, seconds "
+            "FROM calls WHERE key = ? AND ok >= 0 ORDER BY id DESC LIMIT 1",
+            (key,),
+        )
+        if row is None:
+            return None
+        return StoredCall(row[0], CallSite(*row[1:5]), row[5], json.loads(row[6]), *row[7:])
+
+    def put(self, call: StoredCall) -> None:
+        """See `CallStore.put`.
+
+        Raises:
+            RunFolderError: The file cannot be written.
+        """
+        site = call.site
+        values = (
+            call.key, call.kind, site.task_id, site.role, site.round, site.step, json.dumps(call.reply, ensure_ascii=False),
+            call.prompt_tokens, call.completion_tokens, call.seconds,
+        )  # fmt: skip
+        columns = "key, kind, task_id, role, round, step, reply, prompt_tokens, completion_tokens, seconds"
+        with self._errors():
+            self._db.execute(f"INSERT INTO calls ({columns}) VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608 - constants
+
+    def mark_bad(self, key: str) -> None:
+        """Set `ok` to 0: the reply is still the call's reply until `forget_bad` lets a retry ask again."""
+        with self._errors():
+            self._db.execute("UPDATE calls SET ok = 0 WHERE key = ?", (key,))
+
+    def forget_bad(self, task_ids: Iterable[str]) -> None:
+        """Let these tasks ask again where a reply could not be used; the old rows stay and count as cost."""
+        with self._errors():
+            self._db.executemany("UPDATE calls SET ok = -1 WHERE task_id = ? AND ok = 0", [(task_id,) for task_id in task_ids])
+
+    def usage(self, task_id: str | None = None) -> dict[str, RoleUsage]:
+        """Cost by role of one task, or of the whole run."""
+        where, values = ("", ()) if task_id is None else (" AND task_id = ?", (task_id,))
+        with self._errors():
+            rows = self._db.execute(
+                "SELECT role, count(*), sum(prompt_tokens), sum(completion_tokens), sum(seconds) FROM calls "  # noqa: S608 - constants
+                f"WHERE kind = 'model'{where} GROUP BY role ORDER BY min(id)",
+                values,
+            ).fetchall()
+        names = ("calls", "prompt_tokens", "completion_tokens", "seconds")
+        return {role: RoleUsage(**dict(zip(names, numbers, strict=True))) for role, *numbers in rows}
+
+    def repeated(self) -> int:
+        """How many completed model calls were made again although their reply could be used; 0 unless something is wrong."""
+        row = self._one("SELECT count(*) - count(DISTINCT key) FROM calls WHERE kind = 'model' AND ok >= 0", ())
+        return int(row[0]) if row else 0
+
+    def _one(self, query: str, values: tuple[Any, ...]) -> Any:
+        with self._errors():
+            return self._db.execute(query, values).fetchone()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise RunFolderError(
+                f"cannot use {str(self.path)!r}: {error}; free disk space or check the folder's permissions and run the same "
+                "command again, what was finished stays"
+            ) from error
