@@ -1,6 +1,5 @@
 """ToolJudge: chooses tools, then scores all candidates together (paper: section 2.2, appendix D.1)."""
 
-import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from anyprefer.agents.material import response_blocks, task_block, task_evidence_blocks, text_block
 from anyprefer.backends.calls import CallSite
-from anyprefer.backends.client import ModelClient
+from anyprefer.backends.client import ModelClient, complete_all
 from anyprefer.config import JudgeConfig, ToolsConfig
 from anyprefer.prompts import Prompt, clip
 from anyprefer.tools.base import Tool
@@ -67,10 +66,10 @@ class ToolJudge:
             ModelError: A judgement is missing or malformed; an unreadable verdict is never a score.
         """
         orders = orderings(len(candidates), self.config.permutations)
-        sheets = await asyncio.gather(*(
+        sheets = await complete_all(
             self._score_once(task, [candidates[i] for i in order], evidence, knowledge, prompts, round_, number)
             for number, order in enumerate(orders)
-        ))  # fmt: skip
+        )
         verdicts = []
         for place, candidate in enumerate(candidates):
             seen = [(sheet, order.index(place)) for sheet, order in zip(sheets, orders, strict=True)]

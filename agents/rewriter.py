@@ -1,6 +1,5 @@
 """PromptRewriter: turns a critique into better guidance, a textual gradient (paper: section 2.4, equation 2)."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
@@ -8,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from anyprefer.agents.material import task_block, text_block
 from anyprefer.backends.calls import CallSite
-from anyprefer.backends.client import ModelClient
+from anyprefer.backends.client import ModelClient, complete_all
 from anyprefer.config import Feedback
 from anyprefer.prompts import Prompt
 from anyprefer.types import Attempt, Prompts, Task
@@ -68,16 +67,18 @@ class PromptRewriter:
             both = await self._ask(task, attempt, self.both_prompt, JointRewrite)
             target, judge = both.target_guidance, both.judge_guidance
         elif self.feedback == "independent":
-            new_target, new_judge = await asyncio.gather(
-                self._ask(task, attempt, self.target_prompt, TargetRewrite),
-                self._ask(task, attempt, self.judge_prompt, JudgeRewrite),
-            )
-            target, judge = new_target.target_guidance, new_judge.judge_guidance
+            target, judge = await complete_all((self._new_target(task, attempt), self._new_judge(task, attempt)))
         elif self.feedback == "target_only":
-            target = (await self._ask(task, attempt, self.target_prompt, TargetRewrite)).target_guidance
+            target = await self._new_target(task, attempt)
         elif self.feedback == "judge_only":
-            judge = (await self._ask(task, attempt, self.judge_prompt, JudgeRewrite)).judge_guidance
+            judge = await self._new_judge(task, attempt)
         return Prompts(target=target, judge=judge, version=old.version + 1)
+
+    async def _new_target(self, task: Task, attempt: Attempt) -> str:
+        return (await self._ask(task, attempt, self.target_prompt, TargetRewrite)).target_guidance
+
+    async def _new_judge(self, task: Task, attempt: Attempt) -> str:
+        return (await self._ask(task, attempt, self.judge_prompt, JudgeRewrite)).judge_guidance
 
     async def _ask(self, task: Task, attempt: Attempt, prompt: Prompt, schema: type[_Reply]) -> _Reply:
         site = CallSite(task.id, "rewriter", attempt.round, prompt.name)

@@ -1,11 +1,10 @@
 """TargetSampler: draws unique candidates from the target model (paper: section 2.2)."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anyprefer.backends.calls import CallSite
-from anyprefer.backends.client import ModelClient
+from anyprefer.backends.client import ModelClient, complete_all
 from anyprefer.config import SamplingConfig
 from anyprefer.errors import MalformedReplyError
 from anyprefer.prompts import Prompt
@@ -63,5 +62,5 @@ class TargetSampler:
             sites, n = [CallSite(task.id, "target", round_, f"sample/{attempt}")], count
         else:
             sites, n = [CallSite(task.id, "target", round_, f"sample/{attempt}.{i}") for i in range(count)], 1
-        completions = await asyncio.gather(*(self.model.complete(messages, site, n=n) for site in sites))
+        completions = await complete_all(self.model.complete(messages, site, n=n) for site in sites)
         return [pair for done in completions for pair in zip(done.texts, done.finish_reasons, strict=True)]

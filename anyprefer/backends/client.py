@@ -4,8 +4,9 @@ LangChain's usage figures are wrong for n > 1 (every choice carries the whole re
 own totals, once per request.
 """
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from anyprefer.prompts import clip
 from anyprefer.types import Message
 
 Reply = TypeVar("Reply", bound=BaseModel)
+Result = TypeVar("Result")
 _MESSAGE_TYPES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 
 
@@ -111,6 +113,20 @@ class ModelClient:
         with model_errors(self.role, self.model_id):
             result = await chat.agenerate([conversation], **options)
         return _stored(key, site, result, time.perf_counter() - start)
+
+
+async def complete_all(calls: Iterable[Awaitable[Result]]) -> list[Result]:
+    """Await calls side by side to the end of each, then raise the first error.
+
+    A failed call neither cancels its neighbours nor leaves them running: they cost money and belong in the journal.
+    """
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    done: list[Result] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        done.append(result)
+    return done
 
 
 def _stored(key: str, site: CallSite, result: LLMResult, seconds: float) -> StoredCall:

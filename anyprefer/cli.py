@@ -1,0 +1,158 @@
+"""The command line: `anyprefer run | export | models | tools | doctor`.
+
+Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 too many failed tasks, 2 bad usage, recipe or data,
+130 interrupted. Imports stand inside the verbs, so that help is quick.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from anyprefer import __version__
+from anyprefer.errors import AnypreferError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Synthesise preference pairs with tools, a judge and a critic.")
+models_app = typer.Typer(no_args_is_help=True, help="The embedded models: list, fetch.")
+tools_app = typer.Typer(no_args_is_help=True, help="The judge's tools: list, try.")
+app.add_typer(models_app, name="models")
+app.add_typer(tools_app, name="tools")
+
+RecipeArg = Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe file (TOML).")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    recipe: RecipeArg,
+    tasks: Annotated[Path | None, typer.Option(help="Task file; default: the recipe's.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/RECIPE-NAME. An existing run resumes.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take at most this many tasks.")] = None,
+    retry_failed: Annotated[bool, typer.Option(help="Try tasks again whose record says failed.")] = False,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a recipe key.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Synthesise preference pairs for a recipe's tasks; run again to resume."""
+    from rich.console import Console
+
+    from anyprefer.recipes import load_recipe
+    from anyprefer.runs.progress import Progress
+    from anyprefer.runs.session import Session, default_tasks, run_session
+    from anyprefer.runs.show import show_pairs, show_summary
+
+    loaded = load_recipe(recipe, overrides or ())
+    folder = out or Path("runs") / loaded.name
+    session = Session(loaded, default_tasks(loaded, tasks), folder, limit, retry_failed)
+    summary = asyncio.run(run_session(session, Progress(Console(stderr=True))))
+    if as_json:
+        typer.echo(summary.model_dump_json(indent=2))
+    else:
+        show_pairs(folder / "records.jsonl", Console())
+        show_summary(summary, folder, Console())
+    if summary.interrupted:
+        raise typer.Exit(130)
+    if summary.failed_share > loaded.run.max_failed_share:
+        typer.echo(f"{summary.failed} of {summary.tasks} tasks failed; see {folder / 'records.jsonl'}", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    run_dir: Annotated[Path, typer.Argument(metavar="DIR", help="Run folder.")],
+    to: Annotated[Path | None, typer.Option(help="Dataset folder; default: DIR/dataset.")] = None,
+    format_: Annotated[str, typer.Option("--format", metavar="jsonl|parquet|hf", help="File format.")] = "jsonl",
+    include_exhausted: Annotated[bool, typer.Option(help="Also pairs below the reward threshold.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a run's pairs as a TRL preference dataset with lineage columns and a dataset card."""
+    from anyprefer.training.export import export_pairs
+
+    summary = export_pairs(run_dir, to or run_dir / "dataset", format_, include_exhausted=include_exhausted)
+    typer.echo(summary.model_dump_json(indent=2) if as_json else f"{summary.num_rows} pairs -> {summary.path}")
+
+
+@models_app.command("list")
+def models_list(as_json: JsonFlag = False) -> None:
+    """List the catalogue: size, licence and whether the weights are here."""
+    import json
+
+    from anyprefer.backends.weights import list_models
+
+    for status in (found := list_models()) if not as_json else ():
+        entry = status.entry
+        place = str(status.path) if status.installed else "not fetched"
+        typer.echo(f"{entry.name:22} {entry.size_bytes / 2**20:7.0f} MiB  {entry.licence:12} {place}")
+    if as_json:
+        typer.echo(json.dumps([{"name": s.entry.name, "installed": s.installed, "path": str(s.path or "")} for s in found]))
+
+
+@models_app.command("fetch")
+def models_fetch(name: Annotated[str, typer.Argument(help="Catalogue name.")]) -> None:
+    """Fetch weights, check their SHA-256 and keep them in the cache; an interrupted fetch resumes."""
+    from anyprefer.backends.weights import fetch_with_progress
+
+    typer.echo(fetch_with_progress(name))
+
+
+@tools_app.command("list")
+def tools_list() -> None:
+    """List the registered tools and where each comes from."""
+    from anyprefer.tools.registry import available_tools
+
+    for name, origin in sorted(available_tools().items()):
+        typer.echo(f"{name:20} {origin}")
+
+
+@tools_app.command("try")
+def tools_try(
+    name: Annotated[str, typer.Argument(help="Tool name.")],
+    text: Annotated[str, typer.Argument(help="The task's prompt, or the response to check.")],
+    option: Annotated[list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Tool option.")] = None,
+) -> None:
+    """Run one tool on a text and print its evidence."""
+    from anyprefer.config import ToolsConfig
+    from anyprefer.tools.registry import build_tools
+    from anyprefer.types import Candidate, Task
+
+    options: dict[str, Any] = dict(item.partition("=")[::2] for item in option or ())
+    tool = build_tools(ToolsConfig(names=(name,), options={name: options} if options else {}))[name]
+    task = Task(prompt=text)
+    typer.echo(asyncio.run(tool.run(tool.default_args(task), task, Candidate(index=0, text=text))))
+
+
+@app.command()
+def doctor() -> None:
+    """Check the installation: Python, extras, weights, tools."""
+    from anyprefer.runs.doctor import check_installation
+
+    for line in check_installation():
+        typer.echo(line)
+
+
+def main() -> None:
+    """Run the command line; errors of ours become one message and an exit code."""
+    _guarded(app)
+
+
+def _guarded(command: Callable[[], None]) -> None:
+    try:
+        command()
+    except AnypreferError as error:
+        _fail(f"error: {error}", 2)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        _fail("stopped; run the same command again to resume", 130)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(message, err=True)
+    sys.exit(code)

@@ -1,0 +1,1 @@
+"""Task files in, record files out."""

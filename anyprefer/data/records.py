@@ -1,0 +1,252 @@
+"""The records file: one JSON line per finished task, written whole or not at all.
+
+A line ends in a newline exactly when it is complete, so a reader beside the writer knows what to leave alone, and a crash can
+spoil the last line only. `RecordFile.open` moves such a line to `records.torn`; its task runs again.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from anyprefer.errors import DataError, RunFolderError
+from anyprefer.types import PreferenceRecord
+
+logger = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=BaseModel)
+
+_BLOCK = 1 << 16
+
+
+class RecordFile:
+    """The `records.jsonl` of a run folder: any number of readers, one writer.
+
+    Iterating needs no `open`, and ignores a last line without its newline, which a writer may be writing just now.
+
+    Example:
+        with RecordFile(folder / "records.jsonl") as records:
+            if task.id not in records.ids():
+                records.append(record)
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._fd: int | None = None
+
+    def open(self) -> Self:
+        """Repair the last line and get ready to append; creates the file.
+
+        Raises:
+            RunFolderError: The file cannot be opened or repaired.
+        """
+        if self._fd is None:
+            try:
+                fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+                self._fd = fd
+                self._repair(fd)
+            except OSError as error:
+                raise _cannot_write(self.path, error) from error
+        return self
+
+    def close(self) -> None:
+        """Force what was appended to disk and let go of the file; it may be opened again."""
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
+            try:
+                os.fsync(fd)
+            except OSError as error:
+                raise _cannot_write(self.path, error) from error
+            finally:
+                os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def append(self, record: PreferenceRecord) -> None:
+        """Write one line, whole or not at all; from here on it survives a kill of this process.
+
+        Raises:
+            DataError: The record could not be read back (data nested hundreds of levels deep).
+            RunFolderError: The disk is full or gone; the file is as it was before.
+        """
+        if self._fd is None:
+            raise ValueError(f"{self.path} is not open: call open() first, or use it in a with statement")
+        line = record_line(record)
+        size = os.fstat(self._fd).st_size
+        try:
+            _write_all(self._fd, line)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, size)
+            raise _cannot_write(self.path, error) from error
+
+    def ids(self) -> set[str]:
+        """The ids of all finished tasks, whatever came of them; reads nothing else of the records.
+
+        Raises:
+            RunFolderError: The file cannot be read, or a line is no record; names the line.
+        """
+        return {head.task.id for head in self._read(_Head)}
+
+    def __iter__(self) -> Iterator[PreferenceRecord]:
+        """All records in the order in which they were finished, one in memory at a time.
+
+        Raises:
+            RunFolderError: The file cannot be read, or a line is no record; names the line.
+        """
+        return self._read(PreferenceRecord)
+
+    def drop(self, predicate: Callable[[PreferenceRecord], bool]) -> int:
+        """Remove the records for which the predicate holds; a crash leaves the old file or the new one, nothing between.
+
+        Returns:
+            How many were removed.
+        """
+        was_open = self._fd is not None
+        self.open().close()
+        temporary = self.path.with_name(f"{self.path.name}.tmp")
+        try:
+            dropped = self._copy_without(predicate, temporary)
+            os.replace(temporary, self.path)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+            if was_open:
+                self.open()
+        return dropped
+
+    def _copy_without(self, predicate: Callable[[PreferenceRecord], bool], to: Path) -> int:
+        dropped = 0
+        with to.open("wb") as file:
+            for number, line in self._lines():
+                if predicate(self._parse(PreferenceRecord, number, line)):
+                    dropped += 1
+                else:
+                    file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        shutil.copymode(self.path, to)
+        return dropped
+
+    def _read(self, model: type[M]) -> Iterator[M]:
+        for number, line in self._lines():
+            yield self._parse(model, number, line)
+
+    def _parse(self, model: type[M], number: int, line: bytes) -> M:
+        try:
+            return model.model_validate_json(line)
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]["msg"]
+            raise RunFolderError(
+                f"{self.path} line {number} is not a record ({problem}): {line[:80]!r}. Restore the file, or delete this line "
+                "and run the same command again; its task is then done again"
+            ) from error
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        try:
+            with self.path.open("rb") as file:
+                for number, line in enumerate(file, start=1):
+                    if line.endswith(b"\n"):
+                        yield number, line
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise RunFolderError(f"cannot read {str(self.path)!r}: {error.strerror}") from error
+
+    def _repair(self, fd: int) -> None:
+        with os.fdopen(os.dup(fd), "rb") as file:
+            start = _start_of_last_line(file)
+            file.seek(start)
+            line = file.read()
+        if not line or (line.endswith(b"\n") and _is_record(line)):
+            return
+        torn = self.path.with_suffix(".torn")
+        with torn.open("ab") as file:
+            file.write(line if line.endswith(b"\n") else line + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.ftruncate(fd, start)
+        logger.warning("%s: moved a torn last line of %d bytes to %s; its task runs again", self.path, len(line), torn.name)
+
+
+class _HeadTask(BaseModel):
+    id: str
+
+
+class _Head(BaseModel):
+    task: _HeadTask
+
+
+def record_line(record: PreferenceRecord) -> bytes:
+    """The line of a record, newline included: proven to read back.
+
+    Lone surrogates, which models do produce in JSON and UTF-8 cannot hold, are written as the six characters of their escape.
+
+    Raises:
+        DataError: The record could not be read back.
+    """
+    try:
+        try:
+            text = record.model_dump_json()
+        except PydanticSerializationError:
+            text = PreferenceRecord.model_validate(escape_surrogates(record.model_dump())).model_dump_json()
+        PreferenceRecord.model_validate_json(text)
+    except (PydanticSerializationError, ValidationError, RecursionError) as error:
+        raise DataError(f"the record of task {record.task.id!r} cannot be stored as JSON: {error}") from error
+    return text.encode() + b"\n"
+
+
+def escape_surrogates(value: Any) -> Any:
+    """Replace lone surrogates by their escapes in all texts of a JSON-like value; distinct texts stay distinct."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {escape_surrogates(key): escape_surrogates(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [escape_surrogates(item) for item in value]
+    return value
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    # One write in practice. A disk that fills up takes a part first, and says why on the next write only.
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _start_of_last_line(file: IO[bytes]) -> int:
+    position = max(file.seek(0, os.SEEK_END) - 1, 0)
+    while position > 0:
+        start = max(position - _BLOCK, 0)
+        file.seek(start)
+        newline = file.read(position - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        position = start
+    return 0
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        PreferenceRecord.model_validate_json(line)
+    except ValidationError:
+        return False
+    return True
+
+
+def _cannot_write(path: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(
+        f"cannot write {str(path)!r}: {error.strerror}; mend that (free space, allow writing) and run the same command again, "
+        "what was finished stays"
+    )

@@ -1,0 +1,25 @@
+"""Check an installation and say what is missing and how to get it."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+
+from anyprefer.backends.weights import cache_dir, list_models
+from anyprefer.tools.registry import available_tools
+
+EXTRAS = {"local": "xllamacpp", "tools": "sympy", "parquet": "pyarrow"}
+"""Extra -> a module that it brings."""
+
+
+def check_installation() -> Iterator[str]:
+    """Yield one line per thing checked."""
+    yield f"python   {sys.version.split()[0]}"
+    for extra, module in EXTRAS.items():
+        found = importlib.util.find_spec(module) is not None
+        yield f"extra    {extra}: " + ("installed" if found else f"missing, pip install 'anyprefer[{extra}]'")
+    yield f"cache    {cache_dir()}"
+    for status in list_models():
+        yield f"weights  {status.entry.name}: " + (
+            "fetched" if status.installed else f"not fetched, anyprefer models fetch {status.entry.name}"
+        )
+    yield f"tools    {', '.join(sorted(available_tools()))}"

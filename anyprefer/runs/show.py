@@ -1,0 +1,50 @@
+"""Show a finished run to a person: its pairs and its numbers."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from anyprefer.data.records import RecordFile
+from anyprefer.runs.summary import Summary
+
+MAX_PAIRS = 5
+"""Pairs printed; the rest is in the run folder."""
+
+_CHARS = 280
+
+
+def show_pairs(records: Path, console: Console) -> None:
+    """Print the first accepted pairs, shortened; model text is never read as markup."""
+    shown = 0
+    for record in RecordFile(records):
+        if record.status != "accepted" or record.best is None or record.best.pair is None:
+            continue
+        pair = record.best.pair
+        lines = (
+            f"\ntask {record.task.id}: {_short(record.task.text)}",
+            f"  chosen   ({pair.chosen_score:g}): {_short(pair.chosen)}",
+            f"  rejected ({pair.rejected_score:g}): {_short(pair.rejected)}",
+            f"  reward {record.best.reward:g}/10 in round {record.best.round + 1}",
+        )
+        console.print("\n".join(lines), markup=False, highlight=False)
+        shown += 1
+        if shown == MAX_PAIRS:
+            break
+
+
+def show_summary(summary: Summary, folder: Path, console: Console) -> None:
+    """Print what the run came to."""
+    tokens = summary.prompt_tokens + summary.completion_tokens
+    state = "stopped early" if summary.interrupted else "finished"
+    lines = (
+        f"\nrun {folder} {state}: {summary.tasks} tasks, {summary.accepted} accepted, {summary.exhausted} exhausted, {summary.failed} failed",
+        f"{summary.calls} calls ({summary.repeated_calls} repeated), {tokens} tokens "
+        f"({summary.prompt_tokens} prompt, {summary.completion_tokens} completion), {summary.seconds:.0f} seconds",
+        *(f"  {kind}: {number} tasks" for kind, number in sorted(summary.errors.items())),
+    )
+    console.print("\n".join(lines), markup=False, highlight=False)
+
+
+def _short(text: str) -> str:
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return line if len(line) <= _CHARS else f"{line[:_CHARS]}..."

@@ -1,0 +1,142 @@
+"""A loopback server that speaks the OpenAI chat protocol, for tests.
+
+It runs in a thread of the test process, so that subprocesses can talk to it and tests can see every request. Replies are
+functions of the request body alone, so a resumed run gets the same ones. A test changes a reply by putting a function under a
+schema's title (or None for free text) in `replies`, and injects faults with `before`, which may return an HTTP status.
+"""
+
+import asyncio
+import hashlib
+import json
+import random
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Self
+
+from aiohttp import web
+
+Body = dict[str, Any]
+Reply = Callable[[Body, int], Any]
+"""(request body, choice number) -> text, or a JSON-able value."""
+
+
+class LoopbackModel:
+    """One server with one scripted model."""
+
+    def __init__(self) -> None:
+        self.requests: list[Body] = []
+        self.completed: Counter[str] = Counter()
+        """SHA-256 of a request body -> replies sent in full."""
+        self.before: Callable[[Body], int | None] = lambda body: None
+        self.delay_seconds = 0.0
+        self.replies: dict[str | None, Reply] = {
+            None: free_text, "ToolChoice": no_tools, "Notes": lambda body, choice: {"text": "notes"},
+            "ScoreSheet": scores_by_text, "PairReview": review(9), "JointRewrite": rewrite, "TargetRewrite": rewrite,
+            "JudgeRewrite": rewrite,
+        }  # fmt: skip
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def titles(self) -> list[str | None]:
+        """The schema title of every request so far, None for free text."""
+        return [title_of(body) for body in list(self.requests)]
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._main())
+        self._loop.close()
+
+    async def _main(self) -> None:
+        self._stop = asyncio.Event()
+        app = web.Application(client_max_size=2**26)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        app.router.add_get("/v1/models", lambda request: _models())
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        self._ready.set()
+        await self._stop.wait()
+        await runner.cleanup()
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        raw = await request.read()
+        body = json.loads(raw)
+        self.requests.append(body)
+        if status := self.before(body):
+            return web.json_response({"error": {"message": f"scripted {status}"}}, status=status)
+        await asyncio.sleep(self.delay_seconds)
+        choices = [self._choice(body, number) for number in range(body.get("n") or 1)]
+        usage = {"prompt_tokens": len(raw) // 4, "completion_tokens": 7 * len(choices), "total_tokens": len(raw) // 4 + 7 * len(choices)}
+        response = web.json_response({
+            "id": "x", "object": "chat.completion", "created": 0, "model": body["model"], "choices": choices, "usage": usage,
+        })  # fmt: skip
+        await response.prepare(request)
+        await response.write_eof()
+        self.completed[hashlib.sha256(raw).hexdigest()] += 1
+        return response
+
+    def _choice(self, body: Body, number: int) -> Body:
+        value = self.replies[title_of(body)](body, number)
+        text = value if isinstance(value, str) else json.dumps(value)
+        return {"index": number, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+
+
+async def _models() -> web.Response:
+    return web.json_response({"object": "list", "data": []})
+
+
+def title_of(body: Body) -> str | None:
+    form = body.get("response_format")
+    title: str | None = form["json_schema"]["name"] if form else None
+    return title
+
+
+def prompt_of(body: Body) -> str:
+    return "\n".join(message["content"] for message in body["messages"])
+
+
+def responses_in(body: Body) -> list[str]:
+    """The fenced responses of a judge's prompt, in the order shown."""
+    return re.findall(r"<<response \d+ \w+>>\n(.*?)\n<<end response", prompt_of(body), re.DOTALL)
+
+
+def free_text(body: Body, choice: int) -> str:
+    key = json.dumps([body["messages"], body.get("seed"), choice])
+    return f"Answer {random.Random(key).randrange(10**9)}."
+
+
+def no_tools(body: Body, choice: int) -> Body:
+    return {"calls": []}
+
+
+def scores_by_text(body: Body, choice: int) -> Body:
+    """A judge without position bias: the score depends on the response's text alone."""
+    texts = responses_in(body)
+    return {"analyses": [f"about {text[:20]}" for text in texts], "scores": [1 + random.Random(text).randrange(10) for text in texts]}
+
+
+def review(score: int) -> Reply:
+    return lambda body, choice: {"preferred_analysis": "good", "dispreferred_analysis": "bad", "score": score}
+
+
+def rewrite(body: Body, choice: int) -> Body:
+    reply = {"gradient": "be clearer", "target_guidance": "Answer in one line.", "judge_guidance": "Look at the numbers."}
+    return {key: reply[key] for key in body["response_format"]["json_schema"]["schema"]["properties"]}

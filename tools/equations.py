@@ -1,0 +1,304 @@
+"""Find the equations that a text states and judge those without variables.
+
+A false alarm misleads the judge more than a miss does, so an equation counts as wrong only where no other reading makes it
+right: rounding, a running total ("5 * 3 = 15 + 2 = 17"), a percent sign used as a label, a dash used as punctuation. Where
+the text around it casts doubt (dates, ranges, unit conversions, "3 + 4 is not = 8"), it is skipped.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from anyprefer.tools.arithmetic import (
+    ArithmeticSyntaxError,
+    Expression,
+    evaluate,
+    names_of,
+    operations_of,
+    parse_expression,
+    starts_operand,
+)
+from anyprefer.tools.tokens import Token, plain_text, scan
+
+MAX_EQUATIONS = 200
+"""Equations of one response that are checked; a longer list says nothing more about it."""
+MAX_SNIPPET = 120
+"""Longest quotation of an equation's side in characters."""
+
+Status = Literal["right", "rounded", "running", "wrong", "skipped"]
+
+_ANNOTATION = re.compile(r"<<([^<>\n]*)>>")
+_ROUGHLY = frozenset({"about", "approximately", "approx", "roughly", "around", "nearly", "almost"})
+_DENIALS = frozenset(
+    "not isn't doesn't don't never wrong incorrect incorrectly false instead error mistake mistakenly mistaken if suppose "
+    "supposing assume assuming mod modulo binary base hex hexadecimal octal try guess claims claimed cannot can't".split()
+)
+_JOINING = frozenset(
+    "of and twice half double triple thrice quarter third by than from to over less more root squared cubed average mean "
+    "product difference quotient factorial log ln sin cos tan sqrt max min negative every per".split()
+)
+_DIMENSIONS = (
+    "second seconds sec secs minute minutes min mins hour hours hr hrs h day days week weeks month months year years",
+    "mm millimeter millimeters cm centimeter centimeters m meter meters metre metres km kilometer kilometers inch inches in "
+    "foot feet ft yard yards mile miles mi",
+    "mg g gram grams kg kilogram kilograms ounce ounces oz pound pounds lb lbs ton tons tonne tonnes",
+    "ml milliliter milliliters l liter liters litre litres cup cups pint pints quart quarts gallon gallons tablespoon "
+    "tablespoons tbsp teaspoon teaspoons tsp",
+    "$ € £ ¥ ₹ dollar dollars cent cents penny pennies nickel nickels dime dimes",
+)
+_DIMENSION = {unit: index for index, units in enumerate(_DIMENSIONS) for unit in units.split()}
+_SCALES = frozenset("hundred hundreds thousand thousands million millions billion billions trillion dozen dozens".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """Two expressions joined by a relation, with the tokens of the text they stand in."""
+
+    text: str
+    tokens: list[Token]
+    left: Expression
+    relation: str
+    right: Expression
+    heads: bool
+    """Whether the left side begins the chain, rather than standing between two relations."""
+    continues: bool
+    """Whether another relation follows the right side."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables of both sides, sorted."""
+        return tuple(sorted(names_of(self.left.node) | names_of(self.right.node)))
+
+    @property
+    def quotation(self) -> str:
+        """The equation as it stands in the text."""
+        return f"{self.quote(self.left)} {self.relation} {self.quote(self.right)}"
+
+    def quote(self, side: Expression) -> str:
+        """One side as it stands in the text, white space folded."""
+        last = side.end - 1
+        while self.tokens[last].kind == "word" and last > side.start:
+            last -= 1
+        first, folded = self.tokens[side.start].start, " "
+        snippet = folded.join(self.text[first : self.tokens[last].end].split())
+        return snippet if len(snippet) <= MAX_SNIPPET else f"{snippet[:MAX_SNIPPET]}..."
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What exact arithmetic says about an equation without variables."""
+
+    equation: Equation
+    status: Status
+    value: Any = None
+    """The exact value of the side that has operations, a sympy Rational; None for a skipped equation."""
+
+
+def find_equations(text: str) -> Iterator[Equation]:
+    """Yield the equations of a text in order, those of <<...>> annotations after the others, at most `MAX_EQUATIONS`."""
+    annotations = _ANNOTATION.findall(text)
+    count = 0
+    for part in (_ANNOTATION.sub("", text), "\n".join(annotations)):
+        for equation in _find_in_part(plain_text(part)):
+            yield equation
+            count += 1
+            if count == MAX_EQUATIONS:
+                return
+
+
+def _find_in_part(text: str) -> Iterator[Equation]:
+    tokens = scan(text)
+    previous: Expression | None = None
+    before: Expression | None = None
+    pending: tuple[Expression, str, Expression, bool] | None = None
+    for side in _find_expressions(tokens):
+        relation = None if previous is None else _relation_between(tokens, previous, side)
+        if pending is not None:
+            yield Equation(text, tokens, *pending, continues=relation is not None)
+        pending = None
+        if previous is not None and relation is not None:
+            pending = (previous, relation, side, before is None)
+        before, previous = (previous if relation is not None else None), side
+    if pending is not None:
+        yield Equation(text, tokens, *pending, continues=False)
+
+
+def _find_expressions(tokens: list[Token]) -> Iterator[Expression]:
+    """Yield the longest expressions from left to right, none overlapping."""
+    index = 0
+    while index < len(tokens):
+        if starts_operand(tokens, index):
+            try:
+                expression = parse_expression(tokens, index)
+            except ArithmeticSyntaxError:
+                index += 1
+                continue
+            yield expression
+            index = expression.end
+        else:
+            index += 1
+
+
+def _relation_between(tokens: list[Token], left: Expression, right: Expression) -> str | None:
+    """The relation that joins two expressions, "≈" where the text says "= about"; None where they do not touch one."""
+    gap = tokens[left.end : right.start]
+    if not gap or gap[0].kind != "relation" or len(gap) > 2:
+        return None
+    if len(gap) == 2:
+        return "≈" if gap[1].text.lower() in _ROUGHLY else None
+    return {"==": "="}.get(gap[0].text, gap[0].text)
+
+
+def judge_equation(equation: Equation) -> Judgement:
+    """Compare both sides exactly, giving every doubt to the author."""
+    if _is_cut_off(equation) or not _has_operations(equation):
+        return Judgement(equation, "skipped")
+    try:
+        lefts, rights = _readings(equation.left), _readings(equation.right)
+    except ArithmeticSyntaxError:
+        return Judgement(equation, "skipped")
+    value = lefts[0] if operations_of(equation.left.node) else rights[0]
+    if any(_holds(equation.relation, left, right) for left in lefts for right in rights):
+        return Judgement(equation, "right", value)
+    if equation.relation not in ("=", "≈"):
+        return Judgement(equation, "skipped" if _is_doubtful(equation) else "wrong", value)
+    if any(_is_rounding(equation, left, right) for left in lefts for right in rights):
+        return Judgement(equation, "rounded", value)
+    if _is_running_total(equation, lefts) or _is_right_behind_dash(equation, rights):
+        return Judgement(equation, "running", value)
+    return Judgement(equation, "skipped" if _is_doubtful(equation) else "wrong", value)
+
+
+def _has_operations(equation: Equation) -> bool:
+    return operations_of(equation.left.node) + operations_of(equation.right.node) > 0
+
+
+def _readings(side: Expression) -> list[Any]:
+    """The values a side may have: a percent sign divides by 100 or only labels the number."""
+    values = [evaluate(side.node, percent=percent) for percent in (100, 1)]
+    return values[:1] if values[0] == values[1] else values
+
+
+def _holds(relation: str, left: Any, right: Any) -> bool:
+    outcomes = {
+        "=": left == right,
+        "≈": abs(left - right) * 20 <= abs(left),
+        "!=": left != right,
+        "<": left < right,
+        ">": left > right,
+        "<=": left <= right,
+        ">=": left >= right,
+    }
+    return bool(outcomes[relation])
+
+
+def _is_rounding(equation: Equation, left: Any, right: Any) -> bool:
+    """Whether one side is the other, rounded or cut to the decimals that it shows, or both carry rounded numbers."""
+    for side, stated, exact in ((equation.right, right, left), (equation.left, left, right)):
+        if not operations_of(side.node):
+            return bool(abs(stated - exact) < _last_place(equation, side))
+    spelt = equation.tokens[equation.left.start : equation.right.end]
+    has_decimals = any(token.kind == "number" and "." in token.text for token in spelt)
+    return has_decimals and bool(abs(left - right) * 500 <= abs(left))
+
+
+def _last_place(equation: Equation, side: Expression) -> Any:
+    """One unit in the last decimal of a lone number."""
+    import sympy
+
+    number = next(token.text for token in equation.tokens[side.start : side.end] if token.kind == "number")
+    place = sympy.Rational(1, 10 ** len(number.partition(".")[2]))
+    return place
+
+
+def _is_running_total(equation: Equation, lefts: list[Any]) -> bool:
+    """Whether the right side begins with the left side's value, as in "5 * 3 = 15 + 2 = 17" or "= 15 - that is enough"."""
+    if not operations_of(equation.left.node) or not operations_of(equation.right.node):
+        return False
+    lead = equation.right.node
+    while lead.args and lead.op not in ("neg", "percent"):
+        lead = lead.args[0]
+        if not names_of(lead) and any(abs(evaluate(lead) - left) * 500 <= abs(left) for left in lefts):
+            return True
+    return False
+
+
+def _is_right_behind_dash(equation: Equation, rights: list[Any]) -> bool:
+    """Whether the equation is right from a dash on that may be punctuation: "Step 1 - 3 + 4 = 7", "- 3 + 4 = 7"."""
+    if not equation.heads:
+        return False
+    for index in range(equation.left.start, equation.left.end - 1):
+        if equation.tokens[index].text != "-" or not starts_operand(equation.tokens, index + 1):
+            continue
+        try:
+            tail = parse_expression(equation.tokens, index + 1)
+            value = evaluate(tail.node)
+        except ArithmeticSyntaxError:
+            continue
+        if tail.end == equation.left.end and operations_of(tail.node) and value in rights:
+            return True
+    return False
+
+
+def _is_cut_off(equation: Equation) -> bool:
+    """Whether signs touch the equation that this package cannot read, so that its sides may be longer than they look."""
+    before = equation.tokens[equation.left.start - 1] if equation.left.start else None
+    after = equation.tokens[equation.right.end] if equation.right.end < len(equation.tokens) else None
+    first = equation.tokens[equation.left.start]
+    if before is not None and before.kind in ("op", "number", "name", "close", "other", "percent", "frac"):
+        return True
+    if before is not None and first.kind == "op" and (before.kind == "word" or before.text == "!"):
+        return True
+    if after is None:
+        return False
+    is_dash = after.text == "-" and equation.tokens[equation.right.end - 1].end < after.start
+    return after.kind in ("number", "other", "open", "frac") and not (after.text == "(" and _is_spaced(equation, after)) or (
+        (after.kind == "op" and not is_dash) or after.text == "!"
+    )
+
+
+def _is_spaced(equation: Equation, after: Token) -> bool:
+    return equation.tokens[equation.right.end - 1].end < after.start
+
+
+def _is_doubtful(equation: Equation) -> bool:
+    """Whether the text gives a reason to read a wrong equation as something else."""
+    if equation.left.doubts or equation.right.doubts:
+        return True
+    start, end = equation.left.start, equation.right.end
+    before = [token.text.lower() for token in equation.tokens[max(0, start - 6) : start]]
+    after = [token.text.lower() for token in equation.tokens[end : end + 6]]
+    nearby = {word.replace("’", "'") for word in _same_sentence(before[::-1]) + _same_sentence(after)}
+    if nearby & _DENIALS or "?" in after[:4] or (before and before[-1] in _JOINING and before[-2:] != ["total", "of"]):
+        return True
+    return _mixes_units(equation, after) or _is_part_of_whole(equation)
+
+
+def _same_sentence(words: list[str]) -> list[str]:
+    stops = [index for index, word in enumerate(words) if word.strip(" ") in (".", ";", "!", "?") or word.startswith("\n")]
+    return words[: stops[0]] if stops else words
+
+
+def _mixes_units(equation: Equation, after: list[str]) -> bool:
+    """Whether units of one dimension differ, as in "3 * 1 hour = 180 minutes", or a word scales a number."""
+    first, last = equation.tokens[equation.left.start].start, equation.tokens[equation.right.end - 1].end
+    signs = [sign for sign in "$€£¥₹" if sign in equation.text[max(0, first - 2) : last]]
+    words = [*equation.left.units, *equation.right.units, *after[:2], *signs]
+    if _SCALES.intersection(words):
+        return True
+    singular = {word.rstrip("s") if len(word) > 2 else word: _DIMENSION[word] for word in words if word in _DIMENSION}
+    dimensions = [*singular.values()]
+    dollars = {"$", "dollar"} <= set(singular)
+    return len(dimensions) - dollars > len(set(dimensions))
+
+
+def _is_part_of_whole(equation: Equation) -> bool:
+    """Whether a proper fraction names a share, as in "2/5 = 40 students" or "3/4 cup = 12 tablespoons"."""
+    for side, other in ((equation.left, equation.right), (equation.right, equation.left)):
+        parts = side.node.args
+        is_fraction = side.node.op == "/" and all(part.op == "number" for part in parts)
+        if is_fraction and not operations_of(other.node):
+            value = evaluate(side.node)
+            return bool(value < 1 and (evaluate(other.node) > 1 or side.units))
+    return False
