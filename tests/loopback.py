@@ -66,7 +66,7 @@ class LoopbackModel:
         self._stop = asyncio.Event()
         app = web.Application(client_max_size=2**26)
         app.router.add_post("/v1/chat/completions", self._complete)
-        app.router.add_get("/v1/models", lambda request: _models())
+        app.router.add_get("/v1/models", _models)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -99,7 +99,7 @@ class LoopbackModel:
         return {"index": number, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
 
 
-async def _models() -> web.Response:
+async def _models(request: web.Request) -> web.Response:
     return web.json_response({"object": "list", "data": []})
 
 
@@ -140,3 +140,11 @@ def review(score: int) -> Reply:
 def rewrite(body: Body, choice: int) -> Body:
     reply = {"gradient": "be clearer", "target_guidance": "Answer in one line.", "judge_guidance": "Look at the numbers."}
     return {key: reply[key] for key in body["response_format"]["json_schema"]["schema"]["properties"]}
+
+
+def recipe_data(url: str, **sections: Any) -> Body:
+    """A recipe's tables with target and judge on `url`; keyword tables are merged in."""
+    data: Body = {"name": "test", "target": {"model": "openai:m", "base_url": url}, "judge": {"model": "openai:m", "base_url": url}}
+    for name, table in sections.items():
+        data[name] = {**data.get(name, {}), **table} if isinstance(table, dict) else table
+    return data

@@ -6,25 +6,20 @@ into an equation that stands before it.
 """
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 from anyprefer.errors import ConfigError, ToolError
-from anyprefer.tools.arithmetic import MAX_VARIABLES, ArithmeticSyntaxError, Node, evaluate, names_of, operations_of
+from anyprefer.tools.algebra import Finding, check_identities, check_solutions
+from anyprefer.tools.arithmetic import operations_of
 from anyprefer.tools.base import Scope, ToolArgs, ToolOptions
-from anyprefer.tools.equations import MAX_EQUATIONS, Equation, Judgement, find_equations, judge_equation
+from anyprefer.tools.equations import MAX_EQUATIONS, Judgement, find_equations, judge_equation, show
 from anyprefer.types import Candidate, Task
 
 MAX_CHARS = 100_000
 """Characters of a response that are read; far beyond any reply's token limit."""
 MAX_LINES = 20
 """Findings of one kind that are listed."""
-MAX_SOLVED = 50
-"""Equations with one unknown that are held for the stated solutions."""
-
-_HYPOTHETICAL = frozenset("if suppose try assume let when for at test where say choose set using with".split())
-
 
 class Calculator:
     """A candidate tool that recomputes the equations of one response."""
@@ -71,33 +66,48 @@ class Calculator:
 
 
 def check_arithmetic(text: str) -> str:
-    """Report on the equations of a text.
-
-    Example:
-        check_arithmetic("3 * 7 = 22") == "wrong: 3 * 7 = 22 (3 * 7 = 21)\\n0 equations are right, 1 is wrong."
-    """
+    """Report on the equations of a text: the wrong ones, remarks, and how many are right."""
     equations = list(find_equations(text[:MAX_CHARS]))
-    judgements = [judge_equation(equation) for equation in equations if not equation.names]
     symbolic = [equation for equation in equations if equation.names]
-    return "\n".join(_report_lines(judgements, [*_check_identities(symbolic), *_check_solutions(symbolic)], len(text)))
+    judgements = [judge_equation(equation) for equation in equations if not equation.names]
+    lines = list(_report_lines(judgements, [*check_solutions(symbolic), *check_identities(symbolic)]))
+    if len(text) > MAX_CHARS:
+        lines.append(f"(only the first {MAX_CHARS:,} of {len(text):,} characters were read)")
+    if len(equations) >= MAX_EQUATIONS:
+        lines.append(f"(only the first {MAX_EQUATIONS} equations were read)")
+    return "\n".join(lines)
 
 
-def _report_lines(judgements: list[Judgement], algebra: list["_Finding"], num_chars: int) -> Iterator[str]:
-    """Yield wrong findings first, then rounded ones, then the count."""
-    wrong = [_describe_wrong(judgement) for judgement in judgements if judgement.status == "wrong"]
-    wrong = _unique([*wrong, *(finding.text for finding in algebra if finding.is_wrong)])
-    rounded = [f"{_quote(item)} is rounded: the exact value is {show(item.value)}" for item in judgements if _needs_note(item)]
-    notes = _unique([*rounded, *(finding.text for finding in algebra if not finding.is_wrong)])
-    for lines in (wrong, notes):
+def _report_lines(judgements: list[Judgement], findings: list[Finding]) -> Iterator[str]:
+    """Yield the wrong equations first, then the remarks, then the count."""
+    errors = [_describe_wrong(judgement) for judgement in judgements if judgement.status == "wrong"]
+    remarks = [_describe_rounded(judgement) for judgement in judgements if judgement.status == "rounded"]
+    errors = _unique([*errors, *(finding.text for finding in findings if finding.is_wrong)])
+    remarks = _unique([*remarks, *(finding.text for finding in findings if not finding.is_wrong)])
+    for lines in (errors, remarks):
         yield from lines[:MAX_LINES]
         if len(lines) > MAX_LINES:
             yield f"({len(lines) - MAX_LINES} more like these)"
-    num_right = len(_unique(_quote(item) for item in judgements if item.status in ("right", "rounded", "running")))
+    num_right = len(_unique(item.equation.quotation for item in judgements if item.status not in ("wrong", "skipped")))
     if num_right:
         yield f"{num_right} {'equation is' if num_right == 1 else 'equations are'} right."
-    elif not wrong and not notes:
+    elif not errors and not remarks:
         yield "no equation to check"
-    if num_chars > MAX_CHARS:
-        yield f"(only the first {MAX_CHARS:,} of {num_chars:,} characters were read)"
-    if len(judgements) >= MAX_EQUATIONS:
-        yield f"(only the first {MAX_EQUATIONS} equations were read)"
+
+
+def _describe_wrong(judgement: Judgement) -> str:
+    equation = judgement.equation
+    if operations_of(equation.left.node) and operations_of(equation.right.node):
+        return f"{equation.quotation} is wrong: {show(judgement.left)} and {show(judgement.right)}"
+    side = equation.left if operations_of(equation.left.node) else equation.right
+    value = judgement.left if side is equation.left else judgement.right
+    return f"{equation.quotation} is wrong: {equation.quote(side)} = {show(value)}"
+
+
+def _describe_rounded(judgement: Judgement) -> str:
+    exact = judgement.left if operations_of(judgement.equation.left.node) else judgement.right
+    return f"{judgement.equation.quotation} is right as rounded: exactly {show(exact)}"
+
+
+def _unique(lines: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(lines))

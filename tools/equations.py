@@ -78,10 +78,9 @@ class Equation:
     def quote(self, side: Expression) -> str:
         """One side as it stands in the text, white space folded."""
         last = side.end - 1
-        while self.tokens[last].kind == "word" and last > side.start:
+        while last > side.start and (self.tokens[last].kind == "word" or self.tokens[last].text == "/"):
             last -= 1
-        first, folded = self.tokens[side.start].start, " "
-        snippet = folded.join(self.text[first : self.tokens[last].end].split())
+        snippet = " ".join(self.text[self.tokens[side.start].start : self.tokens[last].end].split())
         return snippet if len(snippet) <= MAX_SNIPPET else f"{snippet[:MAX_SNIPPET]}..."
 
 
@@ -91,8 +90,9 @@ class Judgement:
 
     equation: Equation
     status: Status
-    value: Any = None
-    """The exact value of the side that has operations, a sympy Rational; None for a skipped equation."""
+    left: Any = None
+    """Exact value of the left side, a sympy Rational; None where the equation was not computed."""
+    right: Any = None
 
 
 def find_equations(text: str) -> Iterator[Equation]:
@@ -152,22 +152,24 @@ def _relation_between(tokens: list[Token], left: Expression, right: Expression) 
 
 def judge_equation(equation: Equation) -> Judgement:
     """Compare both sides exactly, giving every doubt to the author."""
-    if _is_cut_off(equation) or not _has_operations(equation):
+    if is_cut_off(equation) or not _has_operations(equation):
         return Judgement(equation, "skipped")
     try:
         lefts, rights = _readings(equation.left), _readings(equation.right)
     except ArithmeticSyntaxError:
         return Judgement(equation, "skipped")
-    value = lefts[0] if operations_of(equation.left.node) else rights[0]
+    return Judgement(equation, _compare(equation, lefts, rights), lefts[0], rights[0])
+
+
+def _compare(equation: Equation, lefts: list[Any], rights: list[Any]) -> Status:
     if any(_holds(equation.relation, left, right) for left in lefts for right in rights):
-        return Judgement(equation, "right", value)
-    if equation.relation not in ("=", "≈"):
-        return Judgement(equation, "skipped" if _is_doubtful(equation) else "wrong", value)
-    if any(_is_rounding(equation, left, right) for left in lefts for right in rights):
-        return Judgement(equation, "rounded", value)
-    if _is_running_total(equation, lefts) or _is_right_behind_dash(equation, rights):
-        return Judgement(equation, "running", value)
-    return Judgement(equation, "skipped" if _is_doubtful(equation) else "wrong", value)
+        return "right"
+    if equation.relation in ("=", "≈"):
+        if any(_is_rounding(equation, left, right) for left in lefts for right in rights):
+            return "rounded"
+        if _is_running_total(equation, lefts) or _is_right_behind_dash(equation, rights):
+            return "running"
+    return "skipped" if is_doubtful(equation) else "wrong"
 
 
 def _has_operations(equation: Equation) -> bool:
@@ -208,8 +210,7 @@ def _last_place(equation: Equation, side: Expression) -> Any:
     import sympy
 
     number = next(token.text for token in equation.tokens[side.start : side.end] if token.kind == "number")
-    place = sympy.Rational(1, 10 ** len(number.partition(".")[2]))
-    return place
+    return sympy.Rational(1, 10 ** len(number.partition(".")[2]))
 
 
 def _is_running_total(equation: Equation, lefts: list[Any]) -> bool:
@@ -241,28 +242,33 @@ def _is_right_behind_dash(equation: Equation, rights: list[Any]) -> bool:
     return False
 
 
-def _is_cut_off(equation: Equation) -> bool:
+def is_cut_off(equation: Equation) -> bool:
     """Whether signs touch the equation that this package cannot read, so that its sides may be longer than they look."""
-    before = equation.tokens[equation.left.start - 1] if equation.left.start else None
-    after = equation.tokens[equation.right.end] if equation.right.end < len(equation.tokens) else None
-    first = equation.tokens[equation.left.start]
-    if before is not None and before.kind in ("op", "number", "name", "close", "other", "percent", "frac"):
-        return True
-    if before is not None and first.kind == "op" and (before.kind == "word" or before.text == "!"):
-        return True
-    if after is None:
+    start, end = equation.left.start, equation.right.end
+    return _blocks_start(equation.tokens, start) or _blocks_end(equation.tokens, end)
+
+
+def _blocks_start(tokens: list[Token], start: int) -> bool:
+    if start == 0:
         return False
-    is_dash = after.text == "-" and equation.tokens[equation.right.end - 1].end < after.start
-    return after.kind in ("number", "other", "open", "frac") and not (after.text == "(" and _is_spaced(equation, after)) or (
-        (after.kind == "op" and not is_dash) or after.text == "!"
-    )
+    before = tokens[start - 1]
+    if tokens[start].kind == "op" and (before.kind == "word" or before.text == "!"):
+        return True
+    return before.kind in ("op", "number", "name", "close", "other", "percent", "frac")
 
 
-def _is_spaced(equation: Equation, after: Token) -> bool:
-    return equation.tokens[equation.right.end - 1].end < after.start
+def _blocks_end(tokens: list[Token], end: int) -> bool:
+    if end >= len(tokens):
+        return False
+    last, after = tokens[end - 1], tokens[end]
+    is_spaced = last.end < after.start
+    if after.kind == "op":
+        is_rate = after.text == "/" and end + 1 < len(tokens) and tokens[end + 1].kind == "word"
+        return not is_rate and not (after.text == "-" and is_spaced)
+    return after.kind in ("number", "other", "frac") or after.text == "!" or (after.kind == "open" and not is_spaced)
 
 
-def _is_doubtful(equation: Equation) -> bool:
+def is_doubtful(equation: Equation) -> bool:
     """Whether the text gives a reason to read a wrong equation as something else."""
     if equation.left.doubts or equation.right.doubts:
         return True
@@ -302,3 +308,15 @@ def _is_part_of_whole(equation: Equation) -> bool:
             value = evaluate(side.node)
             return bool(value < 1 and (evaluate(other.node) > 1 or side.units))
     return False
+
+
+def show(value: Any) -> str:
+    """Write a rational number briefly: exactly where few digits do, else rounded with a mark."""
+    numerator, denominator = int(value.p), int(value.q)
+    if max(abs(numerator), denominator) >= 10**15:
+        return f"about {value.evalf(6)}"
+    if denominator == 1:
+        return str(numerator)
+    if 10**6 % denominator == 0:
+        return f"{numerator / denominator:.6f}".rstrip("0")
+    return f"{numerator}/{denominator} (about {numerator / denominator:.6g})"

@@ -49,9 +49,8 @@ class RecordFile:
         """
         if self._fd is None:
             try:
-                fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-                self._fd = fd
-                self._repair(fd)
+                self._repair()
+                self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             except OSError as error:
                 raise _cannot_write(self.path, error) from error
         return self
@@ -165,8 +164,10 @@ class RecordFile:
         except OSError as error:
             raise RunFolderError(f"cannot read {str(self.path)!r}: {error.strerror}") from error
 
-    def _repair(self, fd: int) -> None:
-        with os.fdopen(os.dup(fd), "rb") as file:
+    def _repair(self) -> None:
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
             start = _start_of_last_line(file)
             file.seek(start)
             line = file.read()
@@ -177,7 +178,7 @@ class RecordFile:
             file.write(line if line.endswith(b"\n") else line + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        os.ftruncate(fd, start)
+        os.truncate(self.path, start)
         logger.warning("%s: moved a torn last line of %d bytes to %s; its task runs again", self.path, len(line), torn.name)
 
 

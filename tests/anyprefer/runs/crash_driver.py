@@ -1,0 +1,50 @@
+"""Run the command line with a SIGKILL planted: `put:N` and `delete:N` at the N-th checkpoint write or thread deletion,
+`enter:NODE` and `leave:NODE` around the first call of a node."""
+
+import os
+import signal
+import sys
+from typing import Any
+
+from anyprefer.cli import main
+from anyprefer.graph.nodes import Nodes
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_at_call(method: str, number: int) -> None:
+    original, seen = getattr(AsyncSqliteSaver, method), 0
+
+    async def planted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal seen
+        seen += 1
+        if seen == number:
+            die()
+        return await original(self, *args, **kwargs)
+
+    setattr(AsyncSqliteSaver, method, planted)
+
+
+def kill_around_node(edge: str, node: str) -> None:
+    original = getattr(Nodes, node)
+
+    async def planted(self: Nodes, state: Any) -> Any:
+        if edge == "enter":
+            die()
+        update = await original(self, state)
+        die()
+        return update
+
+    planted.__name__ = node
+    setattr(Nodes, node, planted)
+
+
+place, _, what = sys.argv.pop(1).partition(":")
+if place in ("put", "delete"):
+    kill_at_call({"put": "aput", "delete": "adelete_thread"}[place], int(what))
+elif place:
+    kill_around_node(place, what)
+main()

@@ -1,0 +1,155 @@
+"""Bad input gives a clear error and exit code, and what was finished stays."""
+
+import json
+import resource
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from loopback import LoopbackModel, recipe_data
+
+GOOD = b'{"id": "a", "prompt": "one"}\n{"id": "b", "prompt": "two"}\n'
+
+
+@pytest.fixture
+def model() -> Iterator[LoopbackModel]:
+    with LoopbackModel() as server:
+        yield server
+
+
+def run(tmp_path: Path, url: str, tasks: bytes = GOOD, *extra: str, **sections: Any) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "recipe.toml").write_text(tomli_w.dumps(recipe_data(url, **sections)))
+    (tmp_path / "tasks.jsonl").write_bytes(tasks)
+    command = [sys.executable, "-m", "anyprefer.cli", "run", str(tmp_path / "recipe.toml"), "--tasks", str(tmp_path / "tasks.jsonl")]
+    return subprocess.run([*command, "--out", str(tmp_path / "out"), *extra], capture_output=True, text=True, timeout=60, check=False)
+
+
+def records(tmp_path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (tmp_path / "out" / "records.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "words"),
+    [
+        (b"", ["no tasks"]),
+        (b'{"prompt": "x"}\nnot json\n', ["line 2", "JSON"]),
+        (b'{"id": "a", "prompt": "x"}\n{"id": "a", "prompt": "y"}\n', ["'a'", "line"]),
+        (b'{"prompt": "x"}\n{"text": "y"}\n', ["line 2", "prompt"]),
+        (b'{"prompt": "  "}\n', ["line 1", "empty"]),
+        (b'{"prompt": "caf\xe9"}\n', ["line 1", "UTF-8"]),
+        (b'{"prompt": "' + b"x" * 2**20 + b'"}\n', ["line 1", "1,048,576"]),
+    ],
+)
+def test_bad_task_file_stops_before_any_call(model: LoopbackModel, tmp_path: Path, tasks: bytes, words: list[str]) -> None:
+    done = run(tmp_path, model.url, tasks)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+    assert model.requests == []
+
+
+def test_model_that_always_answers_nonsense_makes_failed_records(model: LoopbackModel, tmp_path: Path) -> None:
+    model.replies["ScoreSheet"] = lambda body, choice: "nonsense"
+    done = run(tmp_path, model.url)
+    assert done.returncode == 1
+    assert [record["error"]["kind"] for record in records(tmp_path)] == ["MalformedReplyError"] * 2
+    assert "2 failed" in done.stdout
+
+
+def test_retry_failed_asks_again_and_keeps_one_record_each(model: LoopbackModel, tmp_path: Path) -> None:
+    good = model.replies["ScoreSheet"]
+    model.replies["ScoreSheet"] = lambda body, choice: "nonsense"
+    assert run(tmp_path, model.url).returncode == 1
+    samples = model.titles().count(None)
+    model.replies["ScoreSheet"] = good
+    assert run(tmp_path, model.url, GOOD, "--retry-failed").returncode == 0
+    assert sorted(record["task"]["id"] for record in records(tmp_path)) == ["a", "b"]
+    assert {record["status"] for record in records(tmp_path)} == {"accepted"}
+    assert model.titles().count(None) == samples
+
+
+def test_endpoint_that_is_down_stops_before_any_work(tmp_path: Path) -> None:
+    done = run(tmp_path, "http://127.0.0.1:9/v1")
+    assert done.returncode == 2
+    assert "http://127.0.0.1:9/v1" in done.stderr
+
+
+def test_endpoint_that_goes_down_keeps_what_was_finished(model: LoopbackModel, tmp_path: Path) -> None:
+    model.before = lambda body: 503 if len(model.requests) > 3 else None
+    done = run(tmp_path, model.url, GOOD, target={"max_retries": 0}, run={"concurrency": 1})
+    assert done.returncode == 1
+    assert [record["status"] for record in records(tmp_path)] == ["accepted", "failed"]
+    assert "503" in records(tmp_path)[1]["error"]["message"]
+
+
+def test_corrupt_last_line_is_repaired(model: LoopbackModel, tmp_path: Path) -> None:
+    assert run(tmp_path, model.url).returncode == 0
+    path = tmp_path / "out" / "records.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    before = len(model.requests)
+    assert run(tmp_path, model.url).returncode == 0
+    assert {record["task"]["id"] for record in records(tmp_path)} == {"a", "b"}
+    assert len(model.requests) == before
+
+
+def test_another_recipe_in_the_same_folder_is_refused(model: LoopbackModel, tmp_path: Path) -> None:
+    assert run(tmp_path, model.url).returncode == 0
+    done = run(tmp_path, model.url, loop={"threshold": 3})
+    assert done.returncode == 2
+    assert "loop.threshold: 7 -> 3" in done.stderr
+
+
+def test_full_disk_says_so_and_resumes(model: LoopbackModel, tmp_path: Path) -> None:
+    """A file size limit stands in for the full disk: the same writes fail, in the same places."""
+    (tmp_path / "recipe.toml").write_text(tomli_w.dumps(recipe_data(model.url, run={"concurrency": 1})))
+    (tmp_path / "tasks.jsonl").write_text("".join(json.dumps({"id": f"t{i}", "prompt": f"{i}" * 3000}) + "\n" for i in range(20)))
+    command = [sys.executable, "-m", "anyprefer.cli", "run", str(tmp_path / "recipe.toml"), "--tasks", str(tmp_path / "tasks.jsonl")]
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, resource.RLIM_INFINITY))
+
+    full = subprocess.run(
+        [*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, timeout=60, check=False, preexec_fn=limit
+    )
+    assert full.returncode == 2, full.stderr
+    assert "what was finished stays" in full.stderr
+    assert "Traceback" not in full.stderr
+    again = subprocess.run([*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, timeout=60, check=False)
+    assert again.returncode == 0, again.stderr
+    ids = [record["task"]["id"] for record in records(tmp_path)]
+    assert sorted(ids) == sorted({f"t{i}" for i in range(20)})
+    with closing(sqlite3.connect(tmp_path / "out" / "journal.sqlite")) as database:
+        assert database.execute("SELECT count(*) - count(DISTINCT key) FROM calls").fetchone() == (0,)
+
+
+def test_missing_extra_names_the_extra(tmp_path: Path, model: LoopbackModel) -> None:
+    (tmp_path / "sympy.py").write_text("raise ImportError('not here')\n")
+    (tmp_path / "recipe.toml").write_text(tomli_w.dumps(recipe_data(model.url, tools={"names": ["calculator"]})))
+    (tmp_path / "tasks.jsonl").write_bytes(GOOD)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from anyprefer.cli import main; main()"
+    command = [sys.executable, "-c", code, "run", str(tmp_path / "recipe.toml"), "--tasks", str(tmp_path / "tasks.jsonl")]
+    done = subprocess.run([*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "anyprefer[tools]" in done.stderr
+    assert model.requests == []
+
+
+def test_two_runners_on_one_folder_are_refused(model: LoopbackModel, tmp_path: Path) -> None:
+    from anyprefer.recipes import parse_recipe
+    from anyprefer.runs.folder import RunFolder
+
+    folder = RunFolder(tmp_path / "out", parse_recipe(recipe_data(model.url)), {})
+    try:
+        done = run(tmp_path, model.url)
+    finally:
+        folder.close()
+    assert done.returncode == 2
+    assert "in use by process" in done.stderr

@@ -1,0 +1,110 @@
+"""Recipe mistakes give one clear error each, naming key, value and fix."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from anyprefer.errors import ConfigError
+from anyprefer.recipes import digest_of, load_recipe, lock_text, parse_recipe, tracked_values
+
+MINIMAL = '[target]\nmodel = "openai:t"\n[judge]\nmodel = "openai:j"\n'
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('name = "x"\n' + MINIMAL + "[lop]\nthreshold = 3", ["unknown key lop", "did you mean 'loop'"]),
+        ('name = "x"\n' + MINIMAL + "[loop]\ntreshold = 3", ["unknown key loop.treshold = 3", "did you mean 'threshold'"]),
+        ('name = "x"\n' + MINIMAL + "[loop]\nthreshold = 30", ["loop.threshold = 30", "less than or equal to 10"]),
+        ('name = "x"\n' + MINIMAL + '[loop]\nthreshold = "7"', ["loop.threshold = '7'", "valid integer"]),
+        ('name = "x"\n' + MINIMAL + '[loop]\nfeedback = "both"', ["loop.feedback = 'both'", "'joint'"]),
+        ('name = "x"\n' + MINIMAL + "[pair]\nmin_margin = 0", ["pair.min_margin = 0"]),
+        ('name = "x"\n' + MINIMAL + "[pair]\nchosen_rank = 5", ["pair.chosen_rank 5"]),
+        ('name = "x"\n' + MINIMAL + "[pair]\nrejected_rank = 9", ["must not exceed sampling.num_candidates = 5"]),
+        (MINIMAL, ["missing key name"]),
+        ('name = "x"\n[judge]\nmodel = "openai:j"', ["missing key target"]),
+        ('name = "x"\n[target]\n[judge]\nmodel = "openai:j"', ["target.model is empty"]),
+        ("name = ", ["not valid TOML"]),
+    ],
+)
+def test_mistake_is_named(tmp_path: Path, text: str, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(write(tmp_path, text))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_all_mistakes_are_listed_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"2 problem\(s\)"):
+        load_recipe(write(tmp_path, 'name = "x"\n' + MINIMAL + "[loop]\nthreshold = 30\nmax_rounds = -1"))
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no recipe at"):
+        load_recipe(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ("loop.threshold=3", "loop.threshold", 3),
+        ("judge.model=openai:gpt-4o", "judge.model", "openai:gpt-4o"),
+        ('tools.names=["calculator"]', "tools.names", ["calculator"]),
+        ("target.temperature=5e-1", "target.temperature", 0.5),
+    ],
+)
+def test_override_is_typed(tmp_path: Path, override: str, key: str, value: object) -> None:
+    recipe = load_recipe(write(tmp_path, 'name = "x"\n' + MINIMAL), [override])
+    assert tracked_values(recipe)[key] == value
+
+
+@pytest.mark.parametrize("override", ["loop.threshold", "=3", "name.x=3", "loop..threshold=3"])
+def test_bad_override_is_refused(tmp_path: Path, override: str) -> None:
+    with pytest.raises(ConfigError, match="--set"):
+        load_recipe(write(tmp_path, 'name = "x"\n' + MINIMAL), [override])
+
+
+def test_lock_reads_back_to_the_same_digest(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, 'name = "x"\n' + MINIMAL))
+    saved = tomllib.loads(lock_text(recipe, digest_of(recipe), {"prompts": {}}))
+    header = saved.pop("lock")
+    assert digest_of(parse_recipe(saved)) == header["digest"] == digest_of(recipe)
+
+
+@pytest.mark.parametrize("override", ["run.concurrency=99", "target.timeout_seconds=1", "description=other"])
+def test_digest_ignores_what_does_not_change_the_data(tmp_path: Path, override: str) -> None:
+    path = write(tmp_path, 'name = "x"\n' + MINIMAL)
+    assert digest_of(load_recipe(path, [override])) == digest_of(load_recipe(path))
+
+
+def test_digest_follows_everything_else(tmp_path: Path) -> None:
+    path = write(tmp_path, 'name = "x"\n' + MINIMAL)
+    assert digest_of(load_recipe(path, ["run.seed=1"])) != digest_of(load_recipe(path))
+
+
+def test_role_without_a_model_borrows_the_judges_connection(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, 'name = "x"\n' + MINIMAL), ["judge.base_url=http://127.0.0.1:1/v1", "critic.max_tokens=9"])
+    critic = recipe.role("critic")
+    assert (critic.model, critic.base_url, critic.max_tokens) == ("openai:j", "http://127.0.0.1:1/v1", 9)
+
+
+def test_every_knob_is_documented() -> None:
+    from anyprefer.config import Recipe, Section
+
+    def undocumented(section: type[Section]) -> list[str]:
+        names = []
+        for name, field in section.model_fields.items():
+            kind = field.annotation
+            if isinstance(kind, type) and issubclass(kind, Section):
+                names += undocumented(kind)
+            elif not field.description:
+                names.append(f"{section.__name__}.{name}")
+        return names
+
+    assert undocumented(Recipe) == []
