@@ -108,13 +108,15 @@ class ToolJudge:
         })  # fmt: skip
 
     def _choice_schema(self) -> type[BaseModel]:
+        """One variant per tool, so that the server's grammar and our validation hold the arguments to the tool's own model."""
         strict = ConfigDict(extra="forbid")
-        calls = [
-            create_model(f"{name}_call", __config__=strict, tool=(Literal[name], ...), args=(tool.Args, ...))  # type: ignore[valid-type]
-            for name, tool in self.tools.items()
-        ]
-        limit = Field(max_length=self.tools_config.max_calls)
-        return create_model("ToolChoice", __config__=strict, calls=(Annotated[list[Union[tuple(calls)]], limit], ...))  # type: ignore[valid-type]  # noqa: UP007
+        variants: list[Any] = []
+        for name, tool in self.tools.items():
+            literal: Any = Literal[name]
+            variants.append(create_model(f"{name}_call", __config__=strict, tool=(literal, ...), args=(tool.Args, ...)))
+        variant: Any = Union[tuple(variants)]  # noqa: UP007 - built at run time
+        calls: Any = Annotated[list[variant], Field(max_length=self.tools_config.max_calls)]
+        return create_model("ToolChoice", __config__=strict, calls=(calls, ...))
 
 
 def score_sheet(num_candidates: int, analysis_chars: int) -> type[ScoreSheet]:
@@ -123,7 +125,10 @@ def score_sheet(num_candidates: int, analysis_chars: int) -> type[ScoreSheet]:
     score = Annotated[int, Field(ge=1, le=10)]
     size = Field(min_length=num_candidates, max_length=num_candidates)
     return create_model(
-        "ScoreSheet", __base__=ScoreSheet, analyses=(Annotated[list[analysis], size], ...), scores=(Annotated[list[score], size], ...)
+        "ScoreSheet",
+        __base__=ScoreSheet,
+        analyses=(Annotated[list[analysis], size], ...),
+        scores=(Annotated[list[score], size], ...),
     )
 
 

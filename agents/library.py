@@ -13,7 +13,9 @@ PLACEHOLDERS: dict[str, dict[str, frozenset[str]]] = {
     "target": {"sample": frozenset({"guidance", "system"})},
     "judge": {
         "choose_tools": frozenset({"field", "tools", "max_calls", "task", "responses"}),
-        "score": frozenset({"field", "guidance", "examples", "num_candidates", "analysis_chars", "task", "knowledge", "responses"}),
+        "score": frozenset(
+            {"field", "guidance", "examples", "num_candidates", "analysis_chars", "task", "knowledge", "responses"}
+        ),
     },
     "aggregator": {"aggregate": frozenset({"field", "knowledge_chars", "task", "responses", "evidence", "history"})},
     "critic": {"critique": frozenset({"field", "examples", "task", "chosen", "rejected"})},

@@ -48,7 +48,14 @@ def build_team(recipe: Recipe, backends: Backends, calls: CallStore, digest: str
         recipe=recipe,
         sampler=TargetSampler(clients["target"], prompts["sample"], recipe.sampling, recipe.target.request_n),
         judge=ToolJudge(
-            clients["judge"], prompts["choose_tools"], prompts["score"], recipe.judge, recipe.tools, tools, recipe.field, recipe.examples
+            clients["judge"],
+            prompts["choose_tools"],
+            prompts["score"],
+            recipe.judge,
+            recipe.tools,
+            tools,
+            recipe.field,
+            recipe.examples,
         ),
         toolbox=Toolbox(tools, recipe.tools.timeout_seconds, calls),
         aggregator=KnowledgeAggregator(
@@ -56,7 +63,11 @@ def build_team(recipe: Recipe, backends: Backends, calls: CallStore, digest: str
         ),
         critic=RewardCritic(clients["critic"], prompts["critique"], recipe.field, recipe.examples),
         rewriter=PromptRewriter(
-            clients["rewriter"], prompts["rewrite_both"], prompts["rewrite_target"], prompts["rewrite_judge"], recipe.loop.feedback
+            clients["rewriter"],
+            prompts["rewrite_both"],
+            prompts["rewrite_target"],
+            prompts["rewrite_judge"],
+            recipe.loop.feedback,
         ),
         calls=calls,
         models={role: clients[role].model_id for role in ROLES},

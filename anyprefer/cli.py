@@ -15,7 +15,12 @@ import typer
 from anyprefer import __version__
 from anyprefer.errors import AnypreferError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Synthesise preference pairs with tools, a judge and a critic.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Synthesise preference pairs with tools, a judge and a critic.",
+)
 models_app = typer.Typer(no_args_is_help=True, help="The embedded models: list, fetch.")
 tools_app = typer.Typer(no_args_is_help=True, help="The judge's tools: list, try.")
 app.add_typer(models_app, name="models")

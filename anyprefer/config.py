@@ -182,7 +182,9 @@ class Recipe(Section):
             raise ValueError("sampling.num_candidates must be at least 2, or pair.chosen = 'reference'")
         lowest = self.pair.rejected_rank or self.sampling.num_candidates
         if self.pair.chosen == "best" and self.pair.chosen_rank >= lowest:
-            raise ValueError(f"pair.chosen_rank {self.pair.chosen_rank} must be above pair.rejected_rank {lowest} (1 is the best)")
+            raise ValueError(
+                f"pair.chosen_rank {self.pair.chosen_rank} must be above pair.rejected_rank {lowest} (1 is the best)"
+            )
         if max(self.pair.chosen_rank, self.pair.rejected_rank) > self.sampling.num_candidates:
             raise ValueError(f"pair ranks must not exceed sampling.num_candidates = {self.sampling.num_candidates}")
         return self

@@ -19,7 +19,7 @@ def build_graph(team: Team) -> StateGraph[SynthesisState, None, SynthesisInput, 
     """
     nodes, routes = Nodes(team), Routes(team.recipe)
     builder = StateGraph(SynthesisState, input_schema=SynthesisInput)
-    builder.set_node_defaults(error_handler=nodes.record_failure)
+    builder.set_node_defaults(error_handler=nodes.record_failure)  # type: ignore[arg-type]  # its types lack NodeError
     builder.add_node(nodes.sample_candidates)
     builder.add_node(nodes.select_tools)
     builder.add_node(nodes.gather_evidence)

@@ -23,7 +23,7 @@ class Nodes:
 
     async def sample_candidates(self, state: SynthesisState) -> Update:
         """Draw candidates under the current prompts and clear what the last round left."""
-        task, prompts, round_ = state["task"], state.get("prompts") or Prompts(), state.get("round") or 0
+        task, prompts, round_ = state["task"], state.get("prompts", Prompts()), state.get("round", 0)
         candidates = await self.team.sampler.sample(task, prompts, round_)
         return {
             "candidates": candidates, "prompts": prompts, "round": round_, "tool_calls": (), "evidence": (), "knowledge": None,
@@ -97,7 +97,7 @@ class Nodes:
     def _record(self, state: SynthesisState, **outcome: Any) -> PreferenceRecord:
         team, task = self.team, state["task"]
         return PreferenceRecord(
-            task=task, attempts=tuple(state.get("attempts") or ()), models=dict(team.models), prompt_hashes=dict(team.prompt_hashes),
+            task=task, attempts=tuple(state.get("attempts", ())), models=dict(team.models), prompt_hashes=dict(team.prompt_hashes),
             usage=team.calls.usage(task.id), seed=team.recipe.run.seed, recipe_digest=team.recipe_digest, **outcome,
         )  # fmt: skip
 

@@ -7,7 +7,18 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from typing_extensions import TypedDict
 
 from anyprefer.types import (
-    VALUES, Attempt, Candidate, Critique, Evidence, Knowledge, PreferencePair, PreferenceRecord, Prompts, Task, ToolCall, Verdict,
+    VALUES,
+    Attempt,
+    Candidate,
+    Critique,
+    Evidence,
+    Knowledge,
+    PreferencePair,
+    PreferenceRecord,
+    Prompts,
+    Task,
+    ToolCall,
+    Verdict,
 )  # fmt: skip
 
 
@@ -39,4 +50,6 @@ class SynthesisState(TypedDict):
 
 def state_serializer() -> JsonPlusSerializer:
     """The checkpoint serializer: it revives our values and no other class, so a checkpoint file cannot run code."""
-    return JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=[(value.__module__, value.__name__) for value in VALUES])
+    return JsonPlusSerializer(
+        pickle_fallback=False, allowed_msgpack_modules=[(value.__module__, value.__name__) for value in VALUES]
+    )

@@ -84,7 +84,11 @@ class LoopbackModel:
             return web.json_response({"error": {"message": f"scripted {status}"}}, status=status)
         await asyncio.sleep(self.delay_seconds)
         choices = [self._choice(body, number) for number in range(body.get("n") or 1)]
-        usage = {"prompt_tokens": len(raw) // 4, "completion_tokens": 7 * len(choices), "total_tokens": len(raw) // 4 + 7 * len(choices)}
+        usage = {
+            "prompt_tokens": len(raw) // 4,
+            "completion_tokens": 7 * len(choices),
+            "total_tokens": len(raw) // 4 + 7 * len(choices),
+        }
         response = web.json_response({
             "id": "x", "object": "chat.completion", "created": 0, "model": body["model"], "choices": choices, "usage": usage,
         })  # fmt: skip
@@ -130,7 +134,10 @@ def no_tools(body: Body, choice: int) -> Body:
 def scores_by_text(body: Body, choice: int) -> Body:
     """A judge without position bias: the score depends on the response's text alone."""
     texts = responses_in(body)
-    return {"analyses": [f"about {text[:20]}" for text in texts], "scores": [1 + random.Random(text).randrange(10) for text in texts]}
+    return {
+        "analyses": [f"about {text[:20]}" for text in texts],
+        "scores": [1 + random.Random(text).randrange(10) for text in texts],
+    }
 
 
 def review(score: int) -> Reply:
@@ -144,7 +151,11 @@ def rewrite(body: Body, choice: int) -> Body:
 
 def recipe_data(url: str, **sections: Any) -> Body:
     """A recipe's tables with target and judge on `url`; keyword tables are merged in."""
-    data: Body = {"name": "test", "target": {"model": "openai:m", "base_url": url}, "judge": {"model": "openai:m", "base_url": url}}
+    data: Body = {
+        "name": "test",
+        "target": {"model": "openai:m", "base_url": url},
+        "judge": {"model": "openai:m", "base_url": url},
+    }
     for name, table in sections.items():
         data[name] = {**data.get(name, {}), **table} if isinstance(table, dict) else table
     return data

@@ -97,4 +97,6 @@ def find_entry(name: str) -> CatalogueEntry:
         return entries[name]
     nearest = difflib.get_close_matches(name.lower(), entries, n=1, cutoff=0.4)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    raise ConfigError(f"no embedded model is called {name!r}: {hint}Choose {', '.join(entries)}, or give the path of a .gguf file")
+    raise ConfigError(
+        f"no embedded model is called {name!r}: {hint}Choose {', '.join(entries)}, or give the path of a .gguf file"
+    )

@@ -148,7 +148,9 @@ def _encodable(text: str) -> str:
 
 
 def _repair_messages(messages: Sequence[Message], reply: str, error: ValidationError) -> tuple[Message, ...]:
-    complaint = f"That reply does not fit the JSON schema: {_first_problem(error)}. Reply again with JSON that fits it, and nothing else."
+    complaint = (
+        f"That reply does not fit the JSON schema: {_first_problem(error)}. Reply again with JSON that fits it, and nothing else."
+    )
     return (*messages, Message(role="assistant", content=clip(reply, 2000) or "{}"), Message(role="user", content=complaint))
 
 

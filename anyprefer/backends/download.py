@@ -4,29 +4,12 @@ Each source either leaves the right bytes at the target path or raises `SourceEr
 while they are written, and only a file with the right SHA-256 gets its final name.
 """
 
-import importlib.util
 import logging
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
-
-import httpx2
-
-from anyprefer.backends.catalogue import CatalogueEntry, PackagePart
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hashlib import _Hash
+    pass
 
-import hashlib
 
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 20

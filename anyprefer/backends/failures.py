@@ -22,10 +22,14 @@ def model_errors(role: str, model_id: str) -> Iterator[None]:
     try:
         yield
     except openai.APITimeoutError as error:
-        raise ModelUnavailableError(f"{who} did not answer in time: raise {role}.timeout_seconds or lower run.concurrency") from error
+        raise ModelUnavailableError(
+            f"{who} did not answer in time: raise {role}.timeout_seconds or lower run.concurrency"
+        ) from error
     except openai.APIConnectionError as error:
         cause = error.__cause__ or error
-        raise ModelUnavailableError(f"{who} cannot be reached ({cause}): check that the endpoint is up and {role}.base_url") from error
+        raise ModelUnavailableError(
+            f"{who} cannot be reached ({cause}): check that the endpoint is up and {role}.base_url"
+        ) from error
     except openai.APIStatusError as error:
         text = f"{who} answered {error.status_code}: {_short(error.message)}"
         if error.status_code in _TRANSIENT or error.status_code >= 500:

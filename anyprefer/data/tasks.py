@@ -83,7 +83,9 @@ def _reader(path: Path) -> Callable[[Path], Iterator[Row]]:
         what = "is a folder" if path.is_dir() else "does not exist"
         raise DataError(f"task file {str(path)!r} {what}: give the path of a .jsonl, .csv or .parquet file")
     if path.suffix.lower() not in readers:
-        raise DataError(f"cannot read tasks from {str(path)!r}: {path.suffix!r} is none of {', '.join(readers)}; convert the file")
+        raise DataError(
+            f"cannot read tasks from {str(path)!r}: {path.suffix!r} is none of {', '.join(readers)}; convert the file"
+        )
     return readers[path.suffix.lower()]
 
 
@@ -117,7 +119,7 @@ def _read_jsonl(path: Path) -> Iterator[Row]:
                 f"{where} is not JSON ({reason}): {_clip(line.strip())}; each line must hold one whole JSON object"
             ) from None
         if not isinstance(row, dict):
-            raise DataError(f"{where} is not a JSON object: {_clip(row)}; write {{\"prompt\": ...}}")
+            raise DataError(f'{where} is not a JSON object: {_clip(row)}; write {{"prompt": ...}}')
         yield where, row
 
 
@@ -244,14 +246,14 @@ def _id(where: str, row: dict[str, Any]) -> str:
 def _images(where: str, row: dict[str, Any]) -> tuple[str, ...]:
     value = row.get("images", [])
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise DataError(f"{where}: images = {_clip(value)} is no list of paths: write [\"picture.png\"]")
+        raise DataError(f'{where}: images = {_clip(value)} is no list of paths: write ["picture.png"]')
     return tuple(value)
 
 
 def _metadata(where: str, row: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
     value = row.get("metadata", {})
     if not isinstance(value, dict):
-        raise DataError(f"{where}: metadata = {_clip(value)} is no object: write {{\"name\": value}}")
+        raise DataError(f'{where}: metadata = {_clip(value)} is no object: write {{"name": value}}')
     if twice := sorted(others.keys() & value.keys()):
         raise DataError(f"{where} has {twice[0]!r} both as a field and in 'metadata': keep one, or rename the other")
     return {**others, **value}

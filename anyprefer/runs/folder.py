@@ -82,7 +82,8 @@ class RunFolder:
             if header["prompts"].get(name) != digest:
                 changed.append(f"prompt {name}: another text")
         raise RunFolderError(
-            f"run folder {str(self.path)!r} belongs to another recipe; give another --out, or undo these changes:\n  " + "\n  ".join(changed)
+            f"run folder {str(self.path)!r} belongs to another recipe; give another --out, or undo these changes:\n  "
+            + "\n  ".join(changed)
         )
 
 

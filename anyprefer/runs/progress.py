@@ -28,7 +28,9 @@ class Progress:
         """Show weights being fetched, both numbers in bytes; may be called from another thread."""
         if self._console.is_terminal:
             if self._fetch is None:
-                self._fetch = Bar(TextColumn("fetching weights"), BarColumn(), TextColumn("{task.fields[size]}"), console=self._console)
+                self._fetch = Bar(
+                    TextColumn("fetching weights"), BarColumn(), TextColumn("{task.fields[size]}"), console=self._console
+                )
                 self._fetch.add_task("", total=total, size="")
                 self._fetch.start()
             self._fetch.update(self._fetch.task_ids[0], completed=done, total=total, size=f"{done >> 20} of {total >> 20} MiB")

@@ -39,7 +39,9 @@ MAX_OUTAGE = 10
 class Runner:
     """Runs one team over many tasks into one folder."""
 
-    def __init__(self, team: Team, folder: RunFolder, on_record: Callable[[PreferenceRecord], None] = lambda record: None) -> None:
+    def __init__(
+        self, team: Team, folder: RunFolder, on_record: Callable[[PreferenceRecord], None] = lambda record: None
+    ) -> None:
         self.team = team
         self.folder = folder
         self.tally = Tally()
@@ -92,7 +94,9 @@ class Runner:
             if (thread := thread_id(self.folder.digest, task_id)) in left:
                 await saver.adelete_thread(thread)
 
-    async def _work(self, pending: Iterator[Task], graph: CompiledStateGraph[Any, Any, Any, Any], saver: AsyncSqliteSaver) -> None:
+    async def _work(
+        self, pending: Iterator[Task], graph: CompiledStateGraph[Any, Any, Any, Any], saver: AsyncSqliteSaver
+    ) -> None:
         for task in pending:
             if self._draining:
                 return
@@ -110,7 +114,9 @@ class Runner:
             self._on_record(record)
             self._watch_outage(record)
 
-    async def _synthesize(self, task: Task, graph: CompiledStateGraph[Any, Any, Any, Any], control: RunControl) -> PreferenceRecord:
+    async def _synthesize(
+        self, task: Task, graph: CompiledStateGraph[Any, Any, Any, Any], control: RunControl
+    ) -> PreferenceRecord:
         config: RunnableConfig = {
             "configurable": {"thread_id": thread_id(self.folder.digest, task.id)},
             "recursion_limit": recursion_limit(self.team.recipe),

@@ -1,11 +1,12 @@
 """No input makes a degenerate pair."""
 
-from anyprefer.agents.pairing import form_pair
-from anyprefer.config import PairConfig
-from anyprefer.types import Candidate, PreferencePair, Task, Verdict, normalize
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
+from anyprefer.agents.pairing import form_pair
+from anyprefer.config import PairConfig
+from anyprefer.types import Candidate, PreferencePair, Task, Verdict, normalize
 
 texts = st.one_of(st.sampled_from(["a", "a ", " a\n", "b", "", " ", "A"]), st.text(max_size=8))
 scores = st.floats(min_value=1, max_value=10)
@@ -24,10 +25,14 @@ configs = st.builds(
     configs,
     st.one_of(st.none(), texts),
 )
-def test_pair_has_contrast_or_there_is_a_reason(rows: list[tuple[str, float, str | None, bool]], config: PairConfig, ref: str | None) -> None:
+def test_pair_has_contrast_or_there_is_a_reason(
+    rows: list[tuple[str, float, str | None, bool]], config: PairConfig, ref: str | None
+) -> None:
     candidates = [Candidate(index=i, text=text, finish_reason=why) for i, (text, _, why, _) in enumerate(rows)]
     verdicts = [Verdict(candidate=i, analysis="x", score=score) for i, (_, score, _, judged) in enumerate(rows) if judged]
-    pair, why_not = form_pair(Task(prompt="q", reference=ref), candidates, verdicts, config) if _pairable(rows) else (None, "empty")
+    pair, why_not = (
+        form_pair(Task(prompt="q", reference=ref), candidates, verdicts, config) if _pairable(rows) else (None, "empty")
+    )
     assert (pair is None) == bool(why_not)
     if pair is not None:
         assert normalize(pair.chosen) != normalize(pair.rejected)

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from anyprefer.errors import ConfigError
-from anyprefer.prompts import fence, load_prompt
 from hypothesis import given
 from hypothesis import strategies as st
+
+from anyprefer.errors import ConfigError
+from anyprefer.prompts import fence, load_prompt
 
 
 def write(tmp_path: Path, text: str) -> Path:

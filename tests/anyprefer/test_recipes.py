@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from anyprefer.errors import ConfigError
 from anyprefer.recipes import digest_of, load_recipe, lock_text, parse_recipe, tracked_values
 
@@ -89,7 +90,9 @@ def test_digest_follows_everything_else(tmp_path: Path) -> None:
 
 
 def test_role_without_a_model_borrows_the_judges_connection(tmp_path: Path) -> None:
-    recipe = load_recipe(write(tmp_path, 'name = "x"\n' + MINIMAL), ["judge.base_url=http://127.0.0.1:1/v1", "critic.max_tokens=9"])
+    recipe = load_recipe(
+        write(tmp_path, 'name = "x"\n' + MINIMAL), ["judge.base_url=http://127.0.0.1:1/v1", "critic.max_tokens=9"]
+    )
     critic = recipe.role("critic")
     assert (critic.model, critic.base_url, critic.max_tokens) == ("openai:j", "http://127.0.0.1:1/v1", 9)
 

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from loopback import LoopbackModel, prompt_of, recipe_data, responses_in, review
+
 from anyprefer.agents.team import Team, build_team
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.backends.providers import Backends
 from anyprefer.graph.builder import build_graph, recursion_limit
 from anyprefer.recipes import parse_recipe
 from anyprefer.types import PreferenceRecord, Task
-from loopback import LoopbackModel, prompt_of, recipe_data, responses_in, review
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_judge_may_choose_no_tool_at_all(model: LoopbackModel) -> None:
 
 
 def test_low_reward_rewrites_and_then_accepts(model: LoopbackModel) -> None:
-    model.replies["PairReview"] = lambda body, choice: review(9 if len(model.titles()) > 4 else 2)(body, choice)
+    model.replies["PairReview"] = lambda body, choice: {**review(2)(body, choice), "score": 9 if len(model.titles()) > 4 else 2}
     record, nodes = run_task(model, Task(prompt="Hello?"))
     assert nodes == ["sample_candidates", *LOOP, "rewrite_prompts", "sample_candidates", *LOOP, "record_preference"]
     assert (record.status, record.best_attempt, len(record.attempts)) == ("accepted", 1, 2)
@@ -99,7 +100,7 @@ def test_low_reward_rewrites_and_then_accepts(model: LoopbackModel) -> None:
 
 def test_rounds_are_bounded_and_the_best_attempt_is_kept(model: LoopbackModel) -> None:
     rewards = iter([3, 5, 4])
-    model.replies["PairReview"] = lambda body, choice: review(next(rewards))(body, choice)
+    model.replies["PairReview"] = lambda body, choice: {**review(1)(body, choice), "score": next(rewards)}
     record, nodes = run_task(model, Task(prompt="Hello?"), loop={"max_rounds": 2})
     assert nodes.count("sample_candidates") == 3
     assert (record.status, record.best_attempt) == ("exhausted", 1)

@@ -2,14 +2,28 @@
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from anyprefer import types
 from anyprefer.graph.state import state_serializer
 from anyprefer.types import (
-    VALUES, Attempt, Candidate, Critique, Evidence, Failure, Knowledge, Message, PreferencePair, PreferenceRecord, Prompts, RoleUsage,
-    Task, ToolCall, Verdict,
-)  # fmt: skip
-from hypothesis import given
-from hypothesis import strategies as st
+    VALUES,
+    Attempt,
+    Candidate,
+    Critique,
+    Evidence,
+    Failure,
+    Knowledge,
+    Message,
+    PreferencePair,
+    PreferenceRecord,
+    Prompts,
+    RoleUsage,
+    Task,
+    ToolCall,
+    Verdict,
+)
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from loopback import LoopbackModel, recipe_data
+
 from anyprefer.backends.calls import CallSite, MemoryCalls
 from anyprefer.backends.client import Completion
 from anyprefer.backends.providers import Backends
 from anyprefer.errors import AnypreferError, ConfigError, ModelRefusedError, ModelUnavailableError
 from anyprefer.recipes import parse_recipe
 from anyprefer.types import Message
-from loopback import LoopbackModel, recipe_data
 
 SITE = CallSite("task", "target", 0, "sample/0")
 HELLO = (Message(role="user", content="Hello"),)
@@ -71,7 +72,9 @@ def test_passing_trouble_is_retried(model: LoopbackModel, status: int) -> None:
     assert len(model.requests) == 3
 
 
-@pytest.mark.parametrize(("status", "error", "count"), [(503, ModelUnavailableError, 2), (401, ModelRefusedError, 1), (404, ModelRefusedError, 1)])
+@pytest.mark.parametrize(
+    ("status", "error", "count"), [(503, ModelUnavailableError, 2), (401, ModelRefusedError, 1), (404, ModelRefusedError, 1)]
+)
 def test_lasting_trouble_is_typed(model: LoopbackModel, status: int, error: type[AnypreferError], count: int) -> None:
     model.before = lambda body: status
     with pytest.raises(error, match=str(status)):

@@ -6,9 +6,10 @@ import signal
 import sys
 from typing import Any
 
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
 from anyprefer.cli import main
 from anyprefer.graph.nodes import Nodes
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 
 def die() -> None:

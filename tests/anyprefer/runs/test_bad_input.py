@@ -26,8 +26,18 @@ def model() -> Iterator[LoopbackModel]:
 def run(tmp_path: Path, url: str, tasks: bytes = GOOD, *extra: str, **sections: Any) -> subprocess.CompletedProcess[str]:
     (tmp_path / "recipe.toml").write_text(tomli_w.dumps(recipe_data(url, **sections)))
     (tmp_path / "tasks.jsonl").write_bytes(tasks)
-    command = [sys.executable, "-m", "anyprefer.cli", "run", str(tmp_path / "recipe.toml"), "--tasks", str(tmp_path / "tasks.jsonl")]
-    return subprocess.run([*command, "--out", str(tmp_path / "out"), *extra], capture_output=True, text=True, timeout=60, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "anyprefer.cli",
+        "run",
+        str(tmp_path / "recipe.toml"),
+        "--tasks",
+        str(tmp_path / "tasks.jsonl"),
+    ]
+    return subprocess.run(
+        [*command, "--out", str(tmp_path / "out"), *extra], capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def records(tmp_path: Path) -> list[dict[str, Any]]:
@@ -111,7 +121,15 @@ def test_full_disk_says_so_and_resumes(model: LoopbackModel, tmp_path: Path) -> 
     """A file size limit stands in for the full disk: the same writes fail, in the same places."""
     (tmp_path / "recipe.toml").write_text(tomli_w.dumps(recipe_data(model.url, run={"concurrency": 1})))
     (tmp_path / "tasks.jsonl").write_text("".join(json.dumps({"id": f"t{i}", "prompt": f"{i}" * 3000}) + "\n" for i in range(20)))
-    command = [sys.executable, "-m", "anyprefer.cli", "run", str(tmp_path / "recipe.toml"), "--tasks", str(tmp_path / "tasks.jsonl")]
+    command = [
+        sys.executable,
+        "-m",
+        "anyprefer.cli",
+        "run",
+        str(tmp_path / "recipe.toml"),
+        "--tasks",
+        str(tmp_path / "tasks.jsonl"),
+    ]
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, resource.RLIM_INFINITY))

@@ -59,17 +59,25 @@ def model(server: LoopbackModel, whole: Whole) -> Iterator[LoopbackModel]:
 
 def write_inputs(folder: Path, url: str) -> list[str]:
     recipe = recipe_data(
-        url, tools={"names": ["calculator"]}, loop={"max_rounds": 2, "threshold": 8}, run={"concurrency": 2}, judge={"permutations": 2}
+        url,
+        tools={"names": ["calculator"]},
+        loop={"max_rounds": 2, "threshold": 8},
+        run={"concurrency": 2},
+        judge={"permutations": 2},
     )
     (folder / "recipe.toml").write_text(tomli_w.dumps(recipe))
-    (folder / "tasks.jsonl").write_text("".join(json.dumps({"id": f"t{i}", "prompt": f"question {i}"}) + "\n" for i in range(NUM_TASKS)))
+    (folder / "tasks.jsonl").write_text(
+        "".join(json.dumps({"id": f"t{i}", "prompt": f"question {i}"}) + "\n" for i in range(NUM_TASKS))
+    )
     return [str(folder / "recipe.toml"), "--tasks", str(folder / "tasks.jsonl")]
 
 
 def run(arguments: list[str], out: Path, crash: str = "", **kwargs: Any) -> subprocess.CompletedProcess[str]:
     """Run the real command in its own process, with a saver that kills it where `crash` says."""
     driver = [sys.executable, str(Path(__file__).with_name("crash_driver.py")), crash]
-    return subprocess.run([*driver, "run", *arguments, "--out", str(out)], capture_output=True, text=True, timeout=120, check=False, **kwargs)
+    return subprocess.run(
+        [*driver, "run", *arguments, "--out", str(out)], capture_output=True, text=True, timeout=120, check=False, **kwargs
+    )
 
 
 def records_of(out: Path) -> dict[str, dict[str, Any]]:
