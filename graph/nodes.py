@@ -97,9 +97,15 @@ class Nodes:
     def _record(self, state: SynthesisState, **outcome: Any) -> PreferenceRecord:
         team, task = self.team, state["task"]
         return PreferenceRecord(
-            task=task, attempts=tuple(state.get("attempts", ())), models=dict(team.models), prompt_hashes=dict(team.prompt_hashes),
-            usage=team.calls.usage(task.id), seed=team.recipe.run.seed, recipe_digest=team.recipe_digest, **outcome,
-        )  # fmt: skip
+            task=task,
+            attempts=tuple(state.get("attempts", ())),
+            models=dict(team.models),
+            prompt_hashes=dict(team.prompt_hashes),
+            usage=team.calls.usage(task.id),
+            seed=team.recipe.run.seed,
+            recipe_digest=team.recipe_digest,
+            **outcome,
+        )
 
 
 def _attempt(state: SynthesisState, critique: Critique) -> Attempt:

@@ -48,9 +48,13 @@ class Progress:
             self._line(f"resuming: {done} of {total} tasks are finished")
         if self._console.is_terminal:
             self._bar = Bar(
-                BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[counts]}"), TimeElapsedColumn(), TimeRemainingColumn(),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[counts]}"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
                 console=self._console,
-            )  # fmt: skip
+            )
             self._bar.add_task("", total=total, completed=done, counts="")
             self._bar.start()
 

@@ -136,8 +136,8 @@ class Runner:
         self._outage = self._outage + 1 if unavailable else 0
         if record.error and self._outage >= MAX_OUTAGE:
             raise ModelUnavailableError(
-                f"{MAX_OUTAGE} tasks in a row found no model: {record.error.message}. Finished records stay; run the same command "
-                "with --retry-failed once the endpoint is back"
+                f"{MAX_OUTAGE} tasks in a row found no model: {record.error.message}. Finished records stay; run the same "
+                "command with --retry-failed once the endpoint is back"
             )
 
 

@@ -36,10 +36,11 @@ def show_summary(summary: Summary, folder: Path, console: Console) -> None:
     """Print what the run came to."""
     tokens = summary.prompt_tokens + summary.completion_tokens
     state = "stopped early" if summary.interrupted else "finished"
+    counts = f"{summary.accepted} accepted, {summary.exhausted} exhausted, {summary.failed} failed"
+    parts = f"{summary.prompt_tokens} prompt, {summary.completion_tokens} completion"
     lines = (
-        f"\nrun {folder} {state}: {summary.tasks} tasks, {summary.accepted} accepted, {summary.exhausted} exhausted, {summary.failed} failed",
-        f"{summary.calls} calls ({summary.repeated_calls} repeated), {tokens} tokens "
-        f"({summary.prompt_tokens} prompt, {summary.completion_tokens} completion), {summary.seconds:.0f} seconds",
+        f"\nrun {folder} {state}: {summary.tasks} tasks, {counts}",
+        f"{summary.calls} calls ({summary.repeated_calls} repeated), {tokens} tokens ({parts}), {summary.seconds:.0f} seconds",
         *(f"  {kind}: {number} tasks" for kind, number in sorted(summary.errors.items())),
     )
     console.print("\n".join(lines), markup=False, highlight=False)

@@ -93,7 +93,7 @@ def test_dead_endpoint_is_reported_before_any_work() -> None:
         async with Backends(parse_recipe(recipe_data("http://127.0.0.1:9/v1"))) as backends:
             await backends.start()
 
-    with pytest.raises(ModelUnavailableError, match="http://127.0.0.1:9/v1"):
+    with pytest.raises(ModelUnavailableError, match=r"http://127\.0\.0\.1:9/v1"):
         asyncio.run(main())
 
 
