@@ -54,12 +54,14 @@ def check_identities(equations: Sequence[Equation]) -> Iterator[Finding]:
         elif difference.is_ground:
             gap = show(abs(difference.as_expr()))
             yield Finding(f"{equation.quotation} holds for no {variables}: the sides differ by {gap}")
+        elif len(difference.terms()) == 1:
+            yield Finding(f"{equation.quotation} is not an identity: it holds only where a variable is 0")
         elif difference.total_degree() > 1 or len(equation.names) > 1:
             yield Finding(f"{equation.quotation} is not an identity: it holds only for some {variables}")
 
 
 def check_solutions(equations: Sequence[Equation]) -> Iterator[Finding]:
-    """Yield a finding for each stated solution that an equation before it contradicts.
+    """Yield, for each equation before a stated solution, whether the solution satisfies it.
 
     A variable with several stated values is left alone: the text solves a quadratic, tries values or has several problems.
     """
@@ -72,27 +74,25 @@ def check_solutions(equations: Sequence[Equation]) -> Iterator[Finding]:
         for index, equation in own[:MAX_HELD]:
             is_claim = equation.relation == "=" and _stated_side(equation) is None
             if index < last.index and is_claim and not is_cut_off(equation) and not is_doubtful(equation):
-                yield from _contradiction(equation, name, solutions)
+                yield from _compare_solution(equation, name, solutions)
 
 
-def _contradiction(equation: Equation, name: str, solutions: Sequence[_Solution]) -> Iterator[Finding]:
-    """Yield a finding if none of the stated forms of the solution satisfies the equation, rounding included."""
-    if any(_satisfies(equation, solution, percent) for solution in solutions for percent in (100, 1)):
+def _compare_solution(equation: Equation, name: str, solutions: Sequence[_Solution]) -> Iterator[Finding]:
+    """Yield whether one of the stated forms of the solution satisfies the equation, rounding included."""
+    differences = [difference for percent in (100, 1) if (difference := _difference(equation, percent)) is not None]
+    if not differences:
         return
-    solution = solutions[-1]
-    try:
-        sides = [evaluate(side.node, (name,)).eval(solution.values[0]) for side in (equation.left, equation.right)]
-    except ArithmeticSyntaxError:
-        return
+    for solution in solutions:
+        if any(_satisfies(difference, equation, solution) for difference in differences):
+            yield Finding(f"{solution.quotation} satisfies {equation.quotation}")
+            return
+    sides = [evaluate(side.node, (name,)).eval(solutions[-1].values[0]) for side in (equation.left, equation.right)]
     shown = f"the sides are {show(sides[0])} and {show(sides[1])}"
-    yield Finding(f"{solution.quotation} does not satisfy {equation.quotation}: {shown}", is_wrong=True)
+    yield Finding(f"{solutions[-1].quotation} does not satisfy {equation.quotation}: {shown}", is_wrong=True)
 
 
-def _satisfies(equation: Equation, solution: _Solution, percent: int) -> bool:
-    """Whether the equation has a root within the solution's rounding; one that cannot be computed counts as satisfied."""
-    difference = _difference(equation, percent)
-    if difference is None:
-        return True
+def _satisfies(difference: Any, equation: Equation, solution: _Solution) -> bool:
+    """Whether the difference of the sides has a root within the solution's rounding."""
     tolerance = _tolerance(equation, solution)
     for value in solution.values:
         if abs(difference.eval(value)) <= tolerance:

@@ -28,6 +28,12 @@ MAX_DEGREE = 12
 MAX_VARIABLES = 3
 """Variables of one equation; together with the degree this bounds a polynomial to 455 terms."""
 
+_CLAUSE_WORDS = frozenset(
+    "and or so then thus hence therefore the he she it they we you i is are was were be has have had that which who for to "
+    "gives makes if but while when than more less twice half not from with get gets total times".split()
+)
+"""Words that show that a new clause began, where a unit was expected."""
+
 
 class ArithmeticSyntaxError(ValueError):
     """Raised where tokens are no expression that this module supports; callers skip the place."""
@@ -88,7 +94,7 @@ class _Parser:
         while self._at_operator("+-"):
             sign = self._take()
             right = self.parse_product(depth)
-            if "percent" in (left.op, right.op):
+            if _is_percentage(left) != _is_percentage(right):
                 self.doubts.add("percent of a sum")
             if sign.text == "-" and self._is_range(left, right, sign):
                 self.doubts.add("range")
@@ -187,8 +193,8 @@ class _Parser:
         if words and stops:
             self.pos = end
             self.units.extend(words)
-            if len(words) > 3 or (len(words) > 1 and self.tokens[end].kind == "relation"):
-                self.doubts.add("long unit")
+            if len(words) > 4 or not _CLAUSE_WORDS.isdisjoint(words):
+                self.doubts.add("clause between numbers")
 
     def _is_range(self, left: Node, right: Node, sign: Token) -> bool:
         """Whether "5-10" without spaces may mean "5 to 10"."""
@@ -234,6 +240,10 @@ class _Parser:
     def _check_depth(self, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise ArithmeticSyntaxError(f"the expression nests deeper than {MAX_DEPTH}")
+
+
+def _is_percentage(node: Node) -> bool:
+    return node.op == "percent" or (node.op in ("+", "-") and all(map(_is_percentage, node.args)))
 
 
 def names_of(node: Node) -> frozenset[str]:

@@ -106,7 +106,7 @@ def _describe_wrong(judgement: Judgement) -> str:
 
 def _describe_rounded(judgement: Judgement) -> str:
     exact = judgement.left if operations_of(judgement.equation.left.node) else judgement.right
-    return f"{judgement.equation.quotation} is right as rounded: exactly {show(exact)}"
+    return f"{judgement.equation.quotation} is right as rounded: {show(exact)}"
 
 
 def _unique(lines: Iterable[str]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from anyprefer.tools.arithmetic import (
     ArithmeticSyntaxError,
     Expression,
+    Node,
     evaluate,
     names_of,
     operations_of,
@@ -34,21 +35,20 @@ _DENIALS = frozenset(
     "not isn't doesn't don't never wrong incorrect incorrectly false instead error mistake mistakenly mistaken if suppose "
     "supposing assume assuming mod modulo binary base hex hexadecimal octal try guess claims claimed cannot can't".split()
 )
-_JOINING = frozenset(
-    "of and twice half double triple thrice quarter third by than from to over less more root squared cubed average mean "
-    "product difference quotient factorial log ln sin cos tan sqrt max min negative every per".split()
+_OPERATOR_WORDS = frozenset(
+    "twice half double triple thrice quarter third root squared cubed average mean product difference quotient factorial sum "
+    "log ln sin cos tan sqrt max min negative".split()
 )
+_LINKING_WORDS = frozenset("of and by than from to over less more per".split())
+_TIMES = frozenset("second sec minute min hour hr h day week month year".split())
 _DIMENSIONS = (
-    "second seconds sec secs minute minutes min mins hour hours hr hrs h day days week weeks month months year years",
-    "mm millimeter millimeters cm centimeter centimeters m meter meters metre metres km kilometer kilometers inch inches in "
-    "foot feet ft yard yards mile miles mi",
-    "mg g gram grams kg kilogram kilograms ounce ounces oz pound pounds lb lbs ton tons tonne tonnes",
-    "ml milliliter milliliters l liter liters litre litres cup cups pint pints quart quarts gallon gallons tablespoon "
-    "tablespoons tbsp teaspoon teaspoons tsp",
-    "$ € £ ¥ ₹ dollar dollars cent cents penny pennies nickel nickels dime dimes",
+    _TIMES,
+    frozenset("mm millimeter cm centimeter m meter metre km kilometer inch inche in foot feet ft yard mile mi".split()),
+    frozenset("mg g gram kg kilogram ounce oz pound lb ton tonne".split()),
+    frozenset("ml milliliter l liter litre cup pint quart gallon tablespoon tbsp teaspoon tsp".split()),
+    frozenset("dollar cent penny pennie nickel dime".split()),
 )
-_DIMENSION = {unit: index for index, units in enumerate(_DIMENSIONS) for unit in units.split()}
-_SCALES = frozenset("hundred hundreds thousand thousands million millions billion billions trillion dozen dozens".split())
+_SCALES = frozenset("hundred thousand million billion trillion dozen".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,20 +197,23 @@ def _holds(relation: str, left: Any, right: Any) -> bool:
 
 def _is_rounding(equation: Equation, left: Any, right: Any) -> bool:
     """Whether one side is the other, rounded or cut to the decimals that it shows, or both carry rounded numbers."""
+    if abs(left - right) * 10**12 <= abs(left):
+        return True
     for side, stated, exact in ((equation.right, right, left), (equation.left, left, right)):
         if not operations_of(side.node):
-            return bool(abs(stated - exact) < _last_place(equation, side))
+            return bool(abs(stated - exact) < _last_place(equation, side, stated))
     spelt = equation.tokens[equation.left.start : equation.right.end]
     has_decimals = any(token.kind == "number" and "." in token.text for token in spelt)
     return has_decimals and bool(abs(left - right) * 500 <= abs(left))
 
 
-def _last_place(equation: Equation, side: Expression) -> Any:
-    """One unit in the last decimal of a lone number."""
+def _last_place(equation: Equation, side: Expression, value: Any) -> Any:
+    """One unit in the last decimal of a lone number, a hundredth of it where the number is read as a percentage."""
     import sympy
 
     number = next(token.text for token in equation.tokens[side.start : side.end] if token.kind == "number")
-    return sympy.Rational(1, 10 ** len(number.partition(".")[2]))
+    label = evaluate(side.node, percent=1)
+    return sympy.Rational(1, 10 ** len(number.partition(".")[2])) * (value / label if label else 1)
 
 
 def _is_running_total(equation: Equation, lefts: list[Any]) -> bool:
@@ -270,33 +273,55 @@ def _blocks_end(tokens: list[Token], end: int) -> bool:
 
 def is_doubtful(equation: Equation) -> bool:
     """Whether the text gives a reason to read a wrong equation as something else."""
-    if equation.left.doubts or equation.right.doubts:
+    if equation.left.doubts or equation.right.doubts or (equation.left.units and not operations_of(equation.left.node)):
         return True
     start, end = equation.left.start, equation.right.end
-    before = [token.text.lower() for token in equation.tokens[max(0, start - 6) : start]]
-    after = [token.text.lower() for token in equation.tokens[end : end + 6]]
-    nearby = {word.replace("’", "'") for word in _same_sentence(before[::-1]) + _same_sentence(after)}
-    if nearby & _DENIALS or "?" in after[:4] or (before and before[-1] in _JOINING and before[-2:] != ["total", "of"]):
+    before = equation.tokens[max(0, start - 6) : start][::-1]
+    after = equation.tokens[end : end + 6]
+    nearby = {token.text.lower().replace("’", "'") for token in (*_until(before, ".,;!?"), *_until(after[:4], ".;!?"))}
+    if nearby & _DENIALS or any(token.text == "?" for token in after[:4]) or _extends_to_left(before):
         return True
-    return _mixes_units(equation, after) or _is_part_of_whole(equation)
+    return _mixes_units(equation, [token.text.lower() for token in _until(after, ".,;!?")]) or _is_part_of_whole(equation)
 
 
-def _same_sentence(words: list[str]) -> list[str]:
-    stops = [index for index, word in enumerate(words) if word.strip(" ") in (".", ";", "!", "?") or word.startswith("\n")]
-    return words[: stops[0]] if stops else words
+def _until(tokens: list[Token], stops: str) -> list[Token]:
+    """The tokens up to the end of the clause or line."""
+    ends = (index for index, token in enumerate(tokens) if token.kind == "newline" or token.text in stops)
+    return tokens[: next(ends, len(tokens))]
+
+
+def _extends_to_left(before: list[Token]) -> bool:
+    """Whether words in front of an equation may operate on it: "half of 16 + 4", "the product of 3 and 4 + 2"."""
+    words = [token.text.lower() for token in before[:5]]
+    if not words or words[0] in _OPERATOR_WORDS:
+        return bool(words)
+    if words[0] not in _LINKING_WORDS or words[:2] in (["of", "total"], ["to", "equal"]):
+        return False
+    return bool(_OPERATOR_WORDS.intersection(words)) or any(token.kind == "number" for token in before[:5])
 
 
 def _mixes_units(equation: Equation, after: list[str]) -> bool:
     """Whether units of one dimension differ, as in "3 * 1 hour = 180 minutes", or a word scales a number."""
     first, last = equation.tokens[equation.left.start].start, equation.tokens[equation.right.end - 1].end
-    signs = [sign for sign in "$€£¥₹" if sign in equation.text[max(0, first - 2) : last]]
-    words = [*equation.left.units, *equation.right.units, *after[:2], *signs]
-    if _SCALES.intersection(words):
+    signs = ["dollar" for sign in "$€£¥₹" if sign in equation.text[max(0, first - 2) : last]]
+    target = {_singular(word) for word in (*equation.right.units, *after[:2])}
+    units = {_singular(word) for word in (*equation.left.units, *signs)} | target
+    if not _SCALES.isdisjoint(units):
         return True
-    singular = {word.rstrip("s") if len(word) > 2 else word: _DIMENSION[word] for word in words if word in _DIMENSION}
-    dimensions = [*singular.values()]
-    dollars = {"$", "dollar"} <= set(singular)
-    return len(dimensions) - dollars > len(set(dimensions))
+    clashes = [dimension for dimension in _DIMENSIONS if len(units & dimension) > 1]
+    if clashes == [_TIMES] and _is_product(equation.left.node):
+        stated = target & _TIMES
+        return not stated <= {_singular(word) for word in equation.left.units}
+    return bool(clashes)
+
+
+def _singular(word: str) -> str:
+    return word.rstrip("s") if len(word) > 2 else word
+
+
+def _is_product(node: Node) -> bool:
+    """Whether a side only multiplies and divides, so that its units may cancel: 50 weeks * 5 days = 250 days."""
+    return node.op in ("*", "/", "number", "percent") and all(map(_is_product, node.args))
 
 
 def _is_part_of_whole(equation: Equation) -> bool:
@@ -311,12 +336,11 @@ def _is_part_of_whole(equation: Equation) -> bool:
 
 
 def show(value: Any) -> str:
-    """Write a rational number briefly: exactly where few digits do, else rounded with a mark."""
+    """Write a rational number briefly: exactly where few digits do, else its first digits and dots."""
     numerator, denominator = int(value.p), int(value.q)
     if max(abs(numerator), denominator) >= 10**15:
         return f"about {value.evalf(6)}"
     if denominator == 1:
         return str(numerator)
-    if 10**6 % denominator == 0:
-        return f"{numerator / denominator:.6f}".rstrip("0")
-    return f"{numerator}/{denominator} (about {numerator / denominator:.6g})"
+    short = f"{numerator / denominator:.6f}".rstrip("0") if 10**6 % denominator == 0 else ""
+    return short or f"{numerator / denominator:.6g}..."

@@ -43,6 +43,7 @@ _LATEX = (
     (re.compile(r"\{,\}"), ","),
 )
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
+_LIST_MARK = re.compile(r"^[ \t]*(?:[*+•]|\(?[0-9a-z]{1,2}[.)])[ \t]+", re.MULTILINE)
 _TOKEN = re.compile(
     r"""
     (?P<space>[^\S\n]++|[$€£¥₹]|(?<=[0-9])-(?=[^\W\d_]{2}))
@@ -72,8 +73,8 @@ _ATTACHED_UNITS = frozenset(
 
 
 def plain_text(text: str) -> str:
-    """Rewrite unicode signs and LaTeX as ASCII arithmetic and blank out code, which follows other rules."""
-    text = _CODE.sub(" @ ", text).translate(_SIGNS)
+    """Rewrite unicode signs and LaTeX as ASCII arithmetic, without list marks and code, which follows other rules."""
+    text = _LIST_MARK.sub("", _CODE.sub(" @ ", text)).translate(_SIGNS)
     for pattern, replacement in _LATEX:
         text = pattern.sub(replacement, text)
     return text
@@ -129,7 +130,8 @@ def _read_word(token: Token, before: Token | None, after: Token | None) -> Token
     lower = token.text.lower()
     follows_value = before is not None and (before.kind in ("number", "close", "percent"))
     precedes_value = after is not None and after.kind in ("number", "open", "frac")
-    if lower == "x" and follows_value and precedes_value:
+    follows_unit = before is not None and before.kind == "word" and before.end < token.start
+    if lower == "x" and precedes_value and (follows_value or follows_unit):
         return Token("op", "*", token.start, token.end)
     if lower in _WORD_OPERATORS and follows_value and precedes_value:
         sign = _WORD_OPERATORS[lower]

@@ -7,7 +7,7 @@ own totals, once per request.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
@@ -48,6 +48,8 @@ class ModelClient:
     """Gives the chat model, starting its server on first use."""
     calls: CallStore
     seed: int = 0
+    count_tokens: Callable[[Sequence[str]], Awaitable[int]] | None = None
+    """Counts the tokens of several choices, for servers whose usage covers only the first of them."""
 
     async def complete(
         self, messages: Sequence[Message], site: CallSite, *, n: int = 1, schema: dict[str, Any] | None = None
@@ -112,7 +114,10 @@ class ModelClient:
         start = time.perf_counter()
         with model_errors(self.role, self.model_id):
             result = await chat.agenerate([conversation], **options)
-        return _stored(key, site, result, time.perf_counter() - start)
+        call = _stored(key, site, result, time.perf_counter() - start)
+        if n > 1 and self.count_tokens is not None:
+            return replace(call, completion_tokens=await self.count_tokens(call.reply["texts"]))
+        return call
 
 
 async def complete_all(calls: Iterable[Awaitable[Result]]) -> list[Result]:
@@ -131,6 +136,8 @@ async def complete_all(calls: Iterable[Awaitable[Result]]) -> list[Result]:
 
 def _stored(key: str, site: CallSite, result: LLMResult, seconds: float) -> StoredCall:
     generations = result.generations[0]
+    if not generations:
+        raise MalformedReplyError(f"{site.role} model gave no choice at all: check that the endpoint is a chat completion server")
     usage = (result.llm_output or {}).get("token_usage") or {}
     return StoredCall(
         key=key, site=site, kind="model", seconds=seconds,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx2
 import openai
 
 from anyprefer.errors import ModelRefusedError, ModelUnavailableError
@@ -35,7 +36,9 @@ def model_errors(role: str, model_id: str) -> Iterator[None]:
         if error.status_code in _TRANSIENT or error.status_code >= 500:
             raise ModelUnavailableError(f"{text}; retries were used up: run the same command again later") from error
         raise ModelRefusedError(f"{text}; check the model name, the key and the request's size") from error
-    except (openai.OpenAIError, ValueError, TypeError) as error:
+    except httpx2.HTTPError as error:
+        raise ModelUnavailableError(f"{who} cannot be reached ({error}): check that the server is up") from error
+    except (openai.OpenAIError, LookupError, ValueError, TypeError, AttributeError) as error:
         raise ModelRefusedError(f"{who} sent something that is no chat completion: {_short(str(error))}") from error
 
 

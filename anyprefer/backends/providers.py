@@ -6,7 +6,7 @@ the embedded servers; it connects on first use and closes everything at the end.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -17,8 +17,9 @@ from langchain_openai import ChatOpenAI
 from openai import DefaultAioHttpClient
 
 from anyprefer.backends.calls import CallStore
-from anyprefer.backends.client import ModelClient
-from anyprefer.backends.embedded import EmbeddedServers
+from anyprefer.backends.client import ModelClient, complete_all
+from anyprefer.backends.failures import model_errors
+from anyprefer.backends.embedded import EmbeddedServer, EmbeddedServers
 from anyprefer.backends.weights import resolve_weights
 from anyprefer.config import ROLES, Recipe, RoleConfig
 from anyprefer.errors import ConfigError, ModelUnavailableError
@@ -43,7 +44,7 @@ class Backends:
         self._progress = progress
         self._servers = EmbeddedServers(recipe.embedded)
         self._http: httpx2.AsyncClient | None = None
-        self._chats: dict[str, BaseChatModel] = {}
+        self._chats: dict[str, tuple[BaseChatModel, EmbeddedServer | None]] = {}
         self._lock = asyncio.Lock()
         for role in ROLES:
             _check_role(role, recipe.role(role))
@@ -67,7 +68,8 @@ class Backends:
         config = self.recipe.role(role)
         identity = config.model if config.base_url is None else f"{config.model}@{config.base_url}"
         params = config.model_dump(include={"temperature", "top_p", "max_tokens", "extra_body"})
-        return ModelClient(role, identity, params, self._connector(role), calls, self.recipe.run.seed)
+        counter = self._token_counter(role) if config.model.startswith("llamacpp:") else None
+        return ModelClient(role, identity, params, self._connector(role), calls, self.recipe.run.seed, counter)
 
     async def start(self) -> None:
         """Connect every role and see that each endpoint answers, so that a dead one stops the run before any work.
@@ -102,22 +104,38 @@ class Backends:
 
     def _connector(self, role: str) -> Callable[[], Awaitable[BaseChatModel]]:
         async def connect() -> BaseChatModel:
-            if role not in self._chats:
-                async with self._lock:
-                    if role not in self._chats:
-                        self._chats[role] = await self._open(role)
-            return self._chats[role]
+            chat, server = self._chats.get(role, (None, None))
+            if chat is not None and (server is None or server.pid is not None):
+                return chat
+            async with self._lock:
+                self._chats[role] = await self._open(role)
+            return self._chats[role][0]
 
         return connect
 
-    async def _open(self, role: str) -> BaseChatModel:
+    def _token_counter(self, role: str) -> Callable[[Sequence[str]], Awaitable[int]]:
+        """llama.cpp's usage leaves out every choice but the first; its tokenizer gives the true number."""
+
+        async def count(text: str) -> int:
+            server = self._chats[role][1]
+            assert server is not None  # only embedded models have a counter, and only after a completion
+            with model_errors(role, self.recipe.role(role).model):
+                reply = await self._http_client().post(f"{server.url.removesuffix('/v1')}/tokenize", json={"content": text})
+                return len(reply.json()["tokens"])
+
+        async def count_all(texts: Sequence[str]) -> int:
+            return sum(await complete_all(count(text) for text in texts))
+
+        return count_all
+
+    async def _open(self, role: str) -> tuple[BaseChatModel, EmbeddedServer | None]:
         config = self.recipe.role(role)
         provider, _, name = config.model.partition(":")
         if provider == "llamacpp":
             weights = await asyncio.to_thread(resolve_weights, name, self._progress)
             server = await self._servers.acquire(weights)
-            return self._chat(config, name, server.url, "none")
-        return self._chat(config, name, config.base_url, os.environ.get(config.api_key_env) or "none")
+            return self._chat(config, name, server.url, "none"), server
+        return self._chat(config, name, config.base_url, os.environ.get(config.api_key_env) or "none"), None
 
     def _chat(self, config: RoleConfig, name: str, base_url: str | None, key: str) -> BaseChatModel:
         options: dict[str, Any] = {"extra_body": config.extra_body} if config.extra_body else {}

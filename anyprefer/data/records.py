@@ -117,7 +117,7 @@ class RecordFile:
         temporary = self.path.with_name(f"{self.path.name}.tmp")
         try:
             dropped = self._copy_without(predicate, temporary)
-            os.replace(temporary, self.path)
+            temporary.replace(self.path)
         except OSError as error:
             raise _cannot_write(self.path, error) from error
         finally:

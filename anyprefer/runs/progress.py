@@ -80,4 +80,4 @@ class Progress:
                 bar.stop()
 
     def _line(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -26,7 +26,7 @@ def show_pairs(records: Path, console: Console) -> None:
             f"  rejected ({pair.rejected_score:g}): {_short(pair.rejected)}",
             f"  reward {record.best.reward:g}/10 in round {record.best.round + 1}",
         )
-        console.print("\n".join(lines), markup=False, highlight=False)
+        console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
         shown += 1
         if shown == MAX_PAIRS:
             break
@@ -43,7 +43,7 @@ def show_summary(summary: Summary, folder: Path, console: Console) -> None:
         f"{summary.calls} calls ({summary.repeated_calls} repeated), {tokens} tokens ({parts}), {summary.seconds:.0f} seconds",
         *(f"  {kind}: {number} tasks" for kind, number in sorted(summary.errors.items())),
     )
-    console.print("\n".join(lines), markup=False, highlight=False)
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
 def _short(text: str) -> str:

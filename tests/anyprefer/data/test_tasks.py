@@ -1,0 +1,225 @@
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anyprefer.data.tasks import check_tasks, load_tasks
+from anyprefer.errors import DataError
+from anyprefer.types import Message, PreferenceRecord, Task
+
+
+def write(tmp_path, *rows, name="tasks.jsonl"):
+    path = tmp_path / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def error_of(path, **options):
+    with pytest.raises(DataError) as caught:
+        list(load_tasks(path, **options))
+    return str(caught.value)
+
+
+def test_plain_row(tmp_path):
+    path = write(tmp_path, {"id": 7, "prompt": "x?", "reference": "x", "images": ["a.png"], "metadata": {"a": [1]}, "level": 2})
+    (task,) = load_tasks(path)
+    assert task == Task(id="7", prompt="x?", reference="x", images=("a.png",), metadata={"level": 2, "a": [1]})
+
+
+@pytest.mark.parametrize("prompt", ["prompt", "question", "instruction"])
+@pytest.mark.parametrize("reference", ["reference", "answer", "output"])
+def test_field_aliases(tmp_path, prompt, reference):
+    (task,) = load_tasks(write(tmp_path, {prompt: "2 + 2?", reference: "4\n#### 4"}))
+    assert (task.prompt, task.reference, task.metadata) == ("2 + 2?", "4\n#### 4", {})
+
+
+@pytest.mark.parametrize("name", ["prompt", "messages"])
+def test_conversations_become_messages(tmp_path, name):
+    (task,) = load_tasks(write(tmp_path, {name: [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]}))
+    assert task.prompt == (Message(role="system", content="s"), Message(role="user", content="u"))
+
+
+def test_null_fields_count_as_absent(tmp_path):
+    (task,) = load_tasks(write(tmp_path, {"prompt": "x", "question": None, "id": None, "answer": None, "metadata": None}))
+    assert task == Task(prompt="x")
+
+
+def test_blank_lines_byte_order_mark_and_windows_line_ends(tmp_path):
+    path = tmp_path / "tasks.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"prompt": "a"}\r\n\r\n  \n{"prompt": "b"}')
+    assert [task.prompt for task in load_tasks(path)] == ["a", "b"]
+
+
+def test_limit_leaves_the_rest_unread(tmp_path):
+    path = tmp_path / "tasks.jsonl"
+    path.write_text('{"prompt": "a"}\n{"prompt": "b"}\nnot json\n')
+    assert check_tasks(path, limit=2) == 2
+    assert list(load_tasks(path, limit=0)) == []
+    with pytest.raises(DataError):
+        check_tasks(path, limit=3)
+
+
+def test_application_is_given_to_every_task(tmp_path):
+    assert [task.application for task in load_tasks(write(tmp_path, {"prompt": "x"}), application="vision")] == ["vision"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"not json", ["not JSON", "'not json'", "column 1"]),
+        (b'{"prompt": "x"', ["not JSON"]),
+        (b"[" * 100_000, ["not JSON"]),
+        (b'{"prompt": "x", "a": NaN}', ["not JSON", "NaN"]),
+        (b'["x"]', ["not a JSON object", "'x'"]),
+        (b'{"text": "x"}', ["no prompt", "question", "text"]),
+        (b"{}", ["no prompt"]),
+        (b'{"prompt": 5}', ["prompt = 5", "string"]),
+        (b'{"prompt": {"a": 1}}', ["prompt = {'a': 1}", "string"]),
+        (b'{"prompt": " \\n"}', ["prompt is empty"]),
+        (b'{"prompt": []}', ["prompt is empty"]),
+        (b'{"prompt": ["x"]}', ["no list of messages"]),
+        (b'{"prompt": [{"role": "tool", "content": "x"}]}', ["no list of messages", "role"]),
+        (b'{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}', ["must be 'user'"]),
+        (b'{"prompt": "x", "question": "y"}', ["'prompt' and 'question'", "keep one"]),
+        (b'{"prompt": "x", "answer": "y", "output": "z"}', ["'answer' and 'output'"]),
+        (b'{"prompt": "x", "answer": 18}', ["answer = 18", "string"]),
+        (b'{"prompt": "x", "images": "a.png"}', ["images = 'a.png'"]),
+        (b'{"prompt": "x", "metadata": 3}', ["metadata = 3"]),
+        (b'{"prompt": "x", "a": 1, "metadata": {"a": 2}}', ["'a'", "metadata"]),
+        (b'{"prompt": "x", "id": true}', ["id = True"]),
+        (b'{"instruction": "translate", "input": "bonjour"}', ["'input'", "join"]),
+        (b'{"prompt": "x", "a": ' + b"[" * 100 + b"]" * 100 + b"}", ["nested"]),
+    ],
+)
+def test_bad_line_is_named(tmp_path, line, words):
+    path = tmp_path / "tasks.jsonl"
+    path.write_bytes(b'{"prompt": "fine"}\n\n' + line + b"\n")
+    message = error_of(path)
+    assert f"{path} line 3" in message
+    assert len(message) < 600
+    for word in words:
+        assert word in message
+
+
+def test_text_that_is_not_utf8_is_named_by_line_and_offset(tmp_path):
+    path = tmp_path / "tasks.jsonl"
+    content = b'{"prompt": "fine"}\n{"prompt": "caf\xe9"}\n'
+    path.write_bytes(content)
+    assert f"offset {content.index(0xE9)} " in error_of(path)
+    assert "line 2" in error_of(path)
+
+
+def test_long_prompt_is_named_by_length_and_limit(tmp_path):
+    path = write(tmp_path, {"prompt": "fine"}, {"prompt": "x" * 2**20})
+    assert "line 2: the prompt has 1,048,576 characters, more than the limit of 200,000" in error_of(path)
+    assert len(error_of(path)) < 300
+    assert len(list(load_tasks(path, max_prompt_chars=2**20))) == 2
+
+
+def test_duplicate_ids_name_both_lines(tmp_path):
+    message = error_of(write(tmp_path, {"id": "a", "prompt": "x"}, {"id": "b", "prompt": "y"}, {"id": "a", "prompt": "z"}))
+    assert "line 3 has the id 'a' of line 1" in message
+
+
+def test_duplicate_prompts_without_ids_say_so(tmp_path):
+    message = error_of(write(tmp_path, {"prompt": "x"}, {"prompt": "x"}))
+    assert "line 2 has the same prompt as line 1" in message
+    assert "'id'" in message
+    assert check_tasks(write(tmp_path, {"id": "1", "prompt": "x"}, {"id": "2", "prompt": "x"})) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("missing.jsonl", None, "does not exist"),
+        ("empty.jsonl", b"", "has no tasks"),
+        ("blank.jsonl", b"\n \n", "has no tasks"),
+        ("header.csv", b"prompt,answer\n", "has no tasks"),
+        ("tasks.txt", b"x", "is none of .jsonl, .csv, .parquet"),
+        ("broken.parquet", b"x" * 100, "not a readable Parquet file"),
+    ],
+)
+def test_unusable_file(tmp_path, name, content, words):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    assert words in error_of(path)
+    assert name in error_of(path)
+
+
+def test_folder_is_refused(tmp_path):
+    assert "is a folder" in error_of(tmp_path)
+
+
+def test_csv(tmp_path):
+    path = tmp_path / "tasks.csv"
+    path.write_text('id,question,answer,images,level\na,"two, lines\nhere",4,"[""p.png""]",\nb,x,,,hard\n')
+    first, second = load_tasks(path)
+    assert first == Task(id="a", prompt="two, lines\nhere", reference="4", images=("p.png",))
+    assert second == Task(id="b", prompt="x", metadata={"level": "hard"})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("prompt\nx\ny,z\n", ["line 3", "more cells"]),
+        ('prompt\n"x\n', ["line 2", "not CSV"]),
+        ("prompt,metadata\nx,{\n", ["line 2", "'metadata'", "JSON"]),
+        ("prompt\n" + "x" * 200_000 + "\n", ["line 2", "field limit"]),
+    ],
+)
+def test_bad_csv_is_named(tmp_path, content, words):
+    path = tmp_path / "tasks.csv"
+    path.write_text(content)
+    assert all(word in error_of(path) for word in words)
+
+
+def test_parquet(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    rows = [
+        {"messages": [{"role": "user", "content": f"{i}?"}], "answer": str(i), "when": None, "share": float("nan")}
+        for i in range(200)
+    ]
+    path = tmp_path / "tasks.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    tasks = list(load_tasks(path))
+    assert [task.text for task in tasks] == [f"[user]\n{i}?" for i in range(200)]
+    assert tasks[7].reference == "7"
+    assert tasks[7].metadata == {"share": None}
+
+
+def test_parquet_bytes_are_refused(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "tasks.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist([{"prompt": "x", "image": b"\x89PNG"}]), path)
+    assert "row 1: a field holds 4 bytes" in error_of(path)
+
+
+def test_bundled_problems_load(request):
+    tasks = list(load_tasks(request.config.rootpath / "recipes" / "text" / "data" / "gsm8k_24.jsonl"))
+    assert len(tasks) == 24
+    assert all(len(task.text) < 250 and "\n#### " in task.reference for task in tasks)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=50)
+@given(prompt=st.text(st.characters(), min_size=1).filter(str.strip), extra=st.dictionaries(st.text(), JSON, max_size=4))
+def test_any_task_equals_its_stored_copy(tmp_path_factory, prompt, extra):
+    """Lone surrogates and deep values included: what a run stores is what the file said."""
+    path = write(tmp_path_factory.mktemp("tasks"), {"prompt": prompt, "metadata": extra})
+    (task,) = load_tasks(path)
+    record = PreferenceRecord(task=task, status="failed")
+    assert PreferenceRecord.model_validate_json(record.model_dump_json()) == record
+    if not any(0xD800 <= ord(letter) < 0xE000 for letter in prompt):
+        assert task.prompt == prompt

@@ -1,0 +1,105 @@
+"""What README and docs show is what happens: commands run as written, snippets run, drawings are current."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tomli_w
+from loopback import LoopbackModel, recipe_data
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Iterator[Path]:
+    """A folder that looks like a checkout to the documented commands, its recipes on a loopback server."""
+    with LoopbackModel() as model:
+        for name in ("recipes/text/gsm8k.toml", "my.toml"):
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(tomli_w.dumps(recipe_data(model.url, tools={"names": ["calculator"]})))
+        (tmp_path / "my_problems.jsonl").write_text('{"prompt": "What is 2 + 3?"}\n{"prompt": "What is 4 + 3?"}\n')
+        yield tmp_path
+
+
+def sh(command: str, folder: Path) -> str:
+    binaries = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "HF_HUB_OFFLINE": "1"}
+    environment |= {"HF_DATASETS_CACHE": str(folder / "hf"), "HF_HOME": str(folder / "hf")}
+    done = subprocess.run(
+        ["bash", "-ec", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_readme_commands_and_snippets_run_as_written(workplace: Path) -> None:
+    commands = [line for block in blocks(README, "bash") for line in block.splitlines() if line.startswith("anyprefer ")]
+    assert len(commands) >= 2
+    for command in commands:
+        sh(command, workplace)
+    load, library = blocks(README, "python")
+    (workplace / "load.py").write_text(load)
+    assert "chosen" in sh("python load.py", workplace)
+    wrapped = library.replace("\n\nasync for", "\n\nasync def main():\n  async for").replace("\n    print", "\n      print")
+    (workplace / "library.py").write_text(wrapped + "\nimport asyncio\nasyncio.run(main())\n")
+    assert "accepted" in sh("python library.py", workplace)
+
+
+def test_readme_recipe_is_valid() -> None:
+    from anyprefer.recipes import parse_recipe
+
+    (fragment,) = blocks(README, "toml")
+    assert parse_recipe({"name": "readme", **tomllib.loads(fragment)}).judge.permutations == 2
+
+
+def test_readme_command_table_names_real_commands(workplace: Path) -> None:
+    for name in re.findall(r"^\| `anyprefer ([a-z ]+)", README, re.MULTILINE):
+        sh(f"anyprefer {name.strip()} --help", workplace)
+
+
+def test_journal_command_of_the_docs_counts_no_repeated_call(workplace: Path) -> None:
+    sh("anyprefer run recipes/text/gsm8k.toml --tasks my_problems.jsonl --out runs/demo", workplace)
+    (command,) = blocks(ARCHITECTURE, "bash")
+    assert sh(command, workplace).strip() == "0"
+
+
+def test_drawing_is_current() -> None:
+    done = subprocess.run([sys.executable, str(ROOT / "docs" / "draw_graph.py"), "--check"], timeout=60, check=False)
+    assert done.returncode == 0, "run make docs"
+
+
+def test_layout_in_readme_names_every_folder() -> None:
+    for name in ("graph", "agents", "tools", "training", "anyprefer", "recipes", "benchmarks", "docs"):
+        assert f"\n{name}/ " in README
+        assert (ROOT / name).is_dir()
+
+
+def test_langgraph_json_names_a_graph_without_a_checkpointer(tmp_path: Path) -> None:
+    target = json.loads((ROOT / "langgraph.json").read_text())["graphs"]["anyprefer"]["path"]
+    module, name = target.split(":")
+    code = f"import {module} as m; assert m.{name}.checkpointer is None; print(sorted(m.{name}.get_input_jsonschema()['properties']))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.strip() == "['task']", done.stderr
+
+
+@pytest.mark.slow
+def test_make_demo_prints_accepted_pairs_and_a_summary(tmp_path: Path) -> None:
+    folder = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True, timeout=60)
+    done = subprocess.run(["make", "demo"], cwd=folder, capture_output=True, text=True, timeout=1800, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "chosen" in done.stdout
+    assert re.search(r"\d+ tasks, [1-9]\d* accepted", done.stdout)
