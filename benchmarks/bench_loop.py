@@ -1,7 +1,7 @@
 """What the loop costs beside its own model calls: CPU per task of a full run against that of the bare calls.
 
-Both arms talk to the same loopback server in one process tree, in turn, several times; the ratio of the best runs is the figure to
-quote. The run writes its folder, journal and checkpoints as any run does; the bare arm makes the same number of calls with the
+Both arms talk to the same loopback server in one process tree, in turn, several times; the ratio of the best runs is the figure
+to quote. The run writes its folder, journal and checkpoints as any run does; the bare arm makes the same number of calls with the
 same client and keeps nothing.
 
     python benchmarks/bench_loop.py --tasks 300 --repeats 3
@@ -18,6 +18,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from rich.console import Console
+
 from anyprefer.backends.calls import CallSite, MemoryCalls
 from anyprefer.backends.providers import Backends
 from anyprefer.config import Recipe
@@ -25,7 +27,6 @@ from anyprefer.recipes import parse_recipe
 from anyprefer.runs.progress import Progress
 from anyprefer.runs.session import Session, run_session
 from anyprefer.types import Message
-from rich.console import Console
 
 CALLS_PER_TASK = 3
 """One sampling request, one judgement, one critique."""

@@ -90,7 +90,9 @@ def test_layout_in_readme_names_every_folder() -> None:
 def test_langgraph_json_names_a_graph_without_a_checkpointer(tmp_path: Path) -> None:
     target = json.loads((ROOT / "langgraph.json").read_text())["graphs"]["anyprefer"]["path"]
     module, name = target.split(":")
-    code = f"import {module} as m; assert m.{name}.checkpointer is None; print(sorted(m.{name}.get_input_jsonschema()['properties']))"
+    code = (
+        f"from {module} import {name} as g; assert g.checkpointer is None; print(sorted(g.get_input_jsonschema()['properties']))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.strip() == "['task']", done.stderr
 

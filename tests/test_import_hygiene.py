@@ -23,10 +23,10 @@ def test_import_loads_nothing_heavy(module):
     assert not {name.partition(".")[0] for name in loaded} & set(HEAVY)
 
 
-def test_help_names_the_verbs(record_property):
+def test_help_names_the_verbs(record_testsuite_property):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     printed = run_python("import sys; from anyprefer.cli import main; sys.argv[0] = 'anyprefer'; main()", "--help")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    record_property("help_cpu_seconds", round(seconds, 3))  # for the report only: a limit would depend on the machine
+    record_testsuite_property("help_cpu_seconds", round(seconds, 3))  # for the report only: a limit would depend on the machine
     assert all(verb in printed for verb in ("run", "export", "models", "tools"))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from anyprefer.agents.library import load_prompts
 from anyprefer.backends.catalogue import find_entry
 from anyprefer.config import ROLES

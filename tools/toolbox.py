@@ -56,7 +56,7 @@ class Toolbox:
             content, ok = f"no answer within {self.timeout_seconds:g} seconds", False
         except (ToolError, ValidationError) as error:
             content, ok = str(error), False
-        except Exception as error:  # noqa: BLE001 - a tool is foreign code: its crash is evidence, not the end of the task
+        except Exception as error:  # a tool is foreign code: its crash is evidence, not the end of the task
             logger.warning("tool %r crashed on task %r", call.tool, task.id, exc_info=True)
             content, ok = f"{type(error).__name__}: {error}", False
         safe = content.encode("utf-8", "replace").decode()

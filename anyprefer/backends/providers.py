@@ -18,8 +18,8 @@ from openai import DefaultAioHttpClient
 
 from anyprefer.backends.calls import CallStore
 from anyprefer.backends.client import ModelClient, complete_all
-from anyprefer.backends.failures import model_errors
 from anyprefer.backends.embedded import EmbeddedServer, EmbeddedServers
+from anyprefer.backends.failures import model_errors
 from anyprefer.backends.weights import resolve_weights
 from anyprefer.config import ROLES, Recipe, RoleConfig
 from anyprefer.errors import ConfigError, ModelUnavailableError
@@ -118,9 +118,11 @@ class Backends:
 
         async def count(text: str) -> int:
             server = self._chats[role][1]
-            assert server is not None  # only embedded models have a counter, and only after a completion
+            if server is None:
+                raise ModelUnavailableError(f"{role} has no embedded server that could count tokens")
+            url = server.url
             with model_errors(role, self.recipe.role(role).model):
-                reply = await self._http_client().post(f"{server.url.removesuffix('/v1')}/tokenize", json={"content": text})
+                reply = await self._http_client().post(f"{url.removesuffix('/v1')}/tokenize", json={"content": text})
                 return len(reply.json()["tokens"])
 
         async def count_all(texts: Sequence[str]) -> int:

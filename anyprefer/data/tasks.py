@@ -5,6 +5,7 @@ other field is kept as metadata. A mistake is a `DataError` that names the file,
 """
 
 import csv
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -51,9 +52,7 @@ def load_tasks(
     """
     path = Path(path)
     seen: dict[str, str] = {}
-    for where, row in _reader(path)(path):
-        if limit is not None and len(seen) >= limit:
-            return
+    for where, row in itertools.islice(_reader(path)(path), limit):
         task = _task(where, row, application)
         if len(task.text) > max_prompt_chars:
             raise DataError(
@@ -136,7 +135,7 @@ def _read_csv(path: Path) -> Iterator[Row]:
                 raise DataError(f"{where} has more cells than the header: {_clip(cells[None])}; quote cells that hold commas")
             yield where, {name: _cell(where, name, cell) for name, cell in cells.items() if cell}
     except csv.Error as error:
-        raise DataError(f"{path} line {reader.line_num} is not CSV ({error}): mend its quotes, or use JSON Lines") from None
+        raise DataError(f"{path} line {reader.reader.line_num} is not CSV ({error}): mend its quotes, or use JSON Lines") from None
 
 
 def _cell(where: str, name: str, cell: str) -> Any:

@@ -7,13 +7,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from loopback import Body, LoopbackModel, recipe_data
+from rich.console import Console
+
 from anyprefer.recipes import parse_recipe
 from anyprefer.runs.library import synthesize
 from anyprefer.runs.progress import Progress
 from anyprefer.runs.session import Session, run_session
 from anyprefer.types import Task, normalize
-from loopback import Body, LoopbackModel, recipe_data
-from rich.console import Console
 
 NUM_TASKS = 60
 
