@@ -12,7 +12,7 @@ from anyprefer.tools.arithmetic import ArithmeticSyntaxError, Node, evaluate, na
 from anyprefer.tools.equations import Equation, is_cut_off, is_doubtful, show
 
 MAX_HELD = 50
-"""Equations of one unknown that are held for its stated solution."""
+"""Equations that are checked as identities, and for each unknown."""
 
 _HYPOTHETICAL = frozenset("if suppose try assume let when for at test where say choose set using with".split())
 
@@ -27,7 +27,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Solution:
-    """ "x = 4" as the text states it."""
+    """A value of the variable as the text states it: "x = 4"."""
 
     index: int
     quotation: str
@@ -39,25 +39,28 @@ class _Solution:
 
 def check_identities(equations: Sequence[Equation]) -> Iterator[Finding]:
     """Yield a remark for each equation of two polynomials in the same variables."""
-    for equation in equations:
+    for equation in equations[:MAX_HELD]:
         left, right = equation.left.node, equation.right.node
-        if equation.relation != "=" or names_of(left) != names_of(right) or is_cut_off(equation) or is_doubtful(equation):
-            continue
-        if not operations_of(left) or not operations_of(right):
-            continue
-        difference = _difference(equation, 100)
-        if difference is None:
-            continue
-        variables = " and ".join(equation.names)
-        if difference.is_zero:
-            yield Finding(f"{equation.quotation} holds for every {variables}")
-        elif difference.is_ground:
-            gap = show(abs(difference.as_expr()))
-            yield Finding(f"{equation.quotation} holds for no {variables}: the sides differ by {gap}")
-        elif len(difference.terms()) == 1:
-            yield Finding(f"{equation.quotation} is not an identity: it holds only where a variable is 0")
-        elif difference.total_degree() > 1 or len(equation.names) > 1:
-            yield Finding(f"{equation.quotation} is not an identity: it holds only for some {variables}")
+        is_comparable = names_of(left) == names_of(right) and operations_of(left) and operations_of(right)
+        if equation.relation == "=" and is_comparable and not is_cut_off(equation) and not is_doubtful(equation):
+            yield from _describe_identity(equation)
+
+
+def _describe_identity(equation: Equation) -> Iterator[Finding]:
+    """Yield when the sides agree; an ordinary linear equation, which one value solves, is not worth a remark."""
+    difference = _difference(equation, 100)
+    if difference is None:
+        return
+    variables = " and ".join(equation.names)
+    if difference.is_zero:
+        yield Finding(f"{equation.quotation} holds for every {variables}")
+    elif difference.is_ground:
+        gap = show(abs(difference.as_expr()))
+        yield Finding(f"{equation.quotation} holds for no {variables}: the sides differ by {gap}")
+    elif len(difference.terms()) == 1:
+        yield Finding(f"{equation.quotation} is not an identity: it holds only where a variable is 0")
+    elif difference.total_degree() > 1 or len(equation.names) > 1:
+        yield Finding(f"{equation.quotation} is not an identity: it holds only for some {variables}")
 
 
 def check_solutions(equations: Sequence[Equation]) -> Iterator[Finding]:

@@ -23,10 +23,10 @@ MAX_DIGITS = 40
 """Digits of one number."""
 MAX_BITS = 4096
 """Size of any numerator, denominator or coefficient on the way; 2**1000 fits, 2**100000 and 9**9**9 are refused unseen."""
-MAX_DEGREE = 12
+MAX_DEGREE = 8
 """Total degree of a polynomial."""
 MAX_VARIABLES = 3
-"""Variables of one equation; together with the degree this bounds a polynomial to 455 terms."""
+"""Variables of one equation; together with the degree this bounds a polynomial to 165 terms."""
 
 _CLAUSE_WORDS = frozenset(
     "and or so then thus hence therefore the he she it they we you i is are was were be has have had that which who for to "
@@ -37,6 +37,10 @@ _CLAUSE_WORDS = frozenset(
 
 class ArithmeticSyntaxError(ValueError):
     """Raised where tokens are no expression that this module supports; callers skip the place."""
+
+
+class ExpressionTooLargeError(ArithmeticSyntaxError):
+    """Raised where an expression is too long or too deep to be parsed; callers skip the line, which bounds their work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,8 @@ def parse_expression(tokens: Sequence[Token], start: int) -> Expression:
     """Parse the longest expression that begins at `start`.
 
     Raises:
-        ArithmeticSyntaxError: The tokens are no supported expression, or a limit is exceeded.
+        ArithmeticSyntaxError: The tokens are no supported expression.
+        ExpressionTooLargeError: The expression is too long or too deep.
     """
     parser = _Parser(tokens, start)
     node = parser.parse_sum(0)
@@ -163,7 +168,7 @@ class _Parser:
         return node
 
     def _parse_mixed(self, token: Token) -> Node:
-        """Read "2 1/2" and 2\\frac{1}{2} as 2 + 1/2; any other number stands for itself."""
+        r"""Read "2 1/2" and 2\frac{1}{2} as 2 + 1/2; any other number stands for itself."""
         whole = Node("number", text=token.text)
         near = self.tokens[self.pos : self.pos + 3]
         kinds = [part.kind for part in near]
@@ -233,13 +238,13 @@ class _Parser:
         if self.pos >= len(self.tokens):
             raise ArithmeticSyntaxError("the expression ends too early")
         if self.pos - self.start >= MAX_TOKENS:
-            raise ArithmeticSyntaxError(f"the expression has more than {MAX_TOKENS} tokens")
+            raise ExpressionTooLargeError(f"the expression has more than {MAX_TOKENS} tokens")
         self.pos += 1
         return self.tokens[self.pos - 1]
 
     def _check_depth(self, depth: int) -> None:
         if depth > MAX_DEPTH:
-            raise ArithmeticSyntaxError(f"the expression nests deeper than {MAX_DEPTH}")
+            raise ExpressionTooLargeError(f"the expression nests deeper than {MAX_DEPTH}")
 
 
 def _is_percentage(node: Node) -> bool:

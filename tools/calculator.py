@@ -21,6 +21,7 @@ MAX_CHARS = 100_000
 MAX_LINES = 20
 """Findings of one kind that are listed."""
 
+
 class Calculator:
     """A candidate tool that recomputes the equations of one response."""
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from anyprefer.tools.arithmetic import (
     ArithmeticSyntaxError,
     Expression,
+    ExpressionTooLargeError,
     Node,
     evaluate,
     names_of,
@@ -131,6 +132,9 @@ def _find_expressions(tokens: list[Token]) -> Iterator[Expression]:
         if starts_operand(tokens, index):
             try:
                 expression = parse_expression(tokens, index)
+            except ExpressionTooLargeError:
+                index = _next_line(tokens, index)
+                continue
             except ArithmeticSyntaxError:
                 index += 1
                 continue
@@ -138,6 +142,10 @@ def _find_expressions(tokens: list[Token]) -> Iterator[Expression]:
             index = expression.end
         else:
             index += 1
+
+
+def _next_line(tokens: list[Token], index: int) -> int:
+    return next((at for at in range(index, len(tokens)) if tokens[at].kind == "newline"), len(tokens))
 
 
 def _relation_between(tokens: list[Token], left: Expression, right: Expression) -> str | None:
@@ -229,10 +237,10 @@ def _is_running_total(equation: Equation, lefts: list[Any]) -> bool:
 
 
 def _is_right_behind_dash(equation: Equation, rights: list[Any]) -> bool:
-    """Whether the equation is right from a dash on that may be punctuation: "Step 1 - 3 + 4 = 7", "- 3 + 4 = 7"."""
+    """Whether the equation is right from an early dash on that may be punctuation: "Step 1 - 3 + 4 = 7", "- 3 + 4 = 7"."""
     if not equation.heads:
         return False
-    for index in range(equation.left.start, equation.left.end - 1):
+    for index in range(equation.left.start, min(equation.left.end - 1, equation.left.start + 6)):
         if equation.tokens[index].text != "-" or not starts_operand(equation.tokens, index + 1):
             continue
         try:

@@ -7,6 +7,7 @@ in "8 hours a day". Signs that this package cannot compute with, such as roots, 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 Kind = Literal["number", "name", "op", "open", "close", "frac", "percent", "relation", "word", "mark", "newline", "other"]
@@ -50,7 +51,7 @@ _TOKEN = re.compile(
     |(?P<newline>\n\s*+)
     |(?P<clock>[0-9]++(?::[0-9]++)++)
     |(?P<number>(?:[0-9]{1,3}(?:,[0-9]{3})++(?![0-9])|[0-9]++)(?:\.[0-9]++)?|\.[0-9]++)
-    |(?P<arrow>={3,}+|[-=]+>|<-+|[-+*/:^]=)
+    |(?P<arrow>={3,}+|[-=]{1,5}>|<-+|[-+*/:^]=)
     |(?P<relation>==|<=|>=|!=|[=<>≈])
     |(?P<power>(?<=[\w)])\*\*(?=[\w(-])|(?<=\ )\*\*(?=\ )|\^)
     |(?P<bold>\*\*)
@@ -104,10 +105,11 @@ def _classify(raw: list[Token]) -> list[Token]:
         if token.kind == "newline" and after is not None and after.kind == "relation":
             continue
         if token.kind == "word":
-            token = _read_word(token, tokens[-1] if tokens else None, after)
+            tokens.append(_read_word(token, tokens[-1] if tokens else None, after))
         elif token.kind == "number" and _is_odd_number(token, raw, index):
-            token = Token("other", token.text, token.start, token.end)
-        tokens.append(token)
+            tokens.append(Token("other", token.text, token.start, token.end))
+        else:
+            tokens.append(token)
     return tokens
 
 
@@ -118,7 +120,7 @@ def _is_odd_number(token: Token, raw: list[Token], index: int) -> bool:
     for step in (-1, 1):
         near = [raw[index + step * k] for k in (1, 2) if 0 <= index + step * k < len(raw)]
         touching = [token, *near] if step == 1 else [*reversed(near), token]
-        joined = all(left.end == right.start for left, right in zip(touching, touching[1:], strict=False))
+        joined = all(left.end == right.start for left, right in pairwise(touching))
         if len(near) == 2 and joined and near[0].text in ",." and near[1].kind == "number":
             return True
         if near and near[0].kind == "number" and (token.end == near[0].start or near[0].end == token.start):
@@ -138,18 +140,19 @@ def _read_word(token: Token, before: Token | None, after: Token | None) -> Token
         return Token("relation" if sign == "=" else "op", sign, token.start, token.end)
     attached = before is not None and before.kind == "number" and before.end == token.start
     if len(token.text) == 1:
-        return Token(_letter_kind(token, before, after, attached), token.text, token.start, token.end)
+        return Token(_letter_kind(token, before, after), token.text, token.start, token.end)
     if not token.text.replace("'", "").replace("’", "").isalpha() or (attached and lower not in _ATTACHED_UNITS):
         return Token("other", token.text, token.start, token.end)
     return token
 
 
-def _letter_kind(token: Token, before: Token | None, after: Token | None, attached: bool) -> Kind:
+def _letter_kind(token: Token, before: Token | None, after: Token | None) -> Kind:
     """A lone letter is a variable only where its neighbours are arithmetic; "a day" has an article."""
     if not token.text.isascii():
         return "other"
     if after is not None and after.kind == "open" and after.start == token.end and token.text not in "xyz":
         return "other"
+    attached = before is not None and before.kind == "number" and before.end == token.start
     if attached or (after is not None and after.kind in ("op", "relation", "close")):
         return "name"
     return "name" if before is not None and before.kind in ("op", "relation", "open") else "word"

@@ -135,7 +135,8 @@ def _read_csv(path: Path) -> Iterator[Row]:
                 raise DataError(f"{where} has more cells than the header: {_clip(cells[None])}; quote cells that hold commas")
             yield where, {name: _cell(where, name, cell) for name, cell in cells.items() if cell}
     except csv.Error as error:
-        raise DataError(f"{path} line {reader.reader.line_num} is not CSV ({error}): mend its quotes, or use JSON Lines") from None
+        line = reader.reader.line_num
+        raise DataError(f"{path} line {line} is not CSV ({error}): mend its quotes, or use JSON Lines") from None
 
 
 def _cell(where: str, name: str, cell: str) -> Any:

@@ -183,7 +183,7 @@ def test_full_disk_is_named(path):
     path.symlink_to("/dev/full")
     records = RecordFile(path)
     records._fd = os.open("/dev/full", os.O_WRONLY)
-    with pytest.raises(RunFolderError, match="No space left on device; .*what was finished stays"):
+    with pytest.raises(RunFolderError, match=r"No space left on device; .*what was finished stays"):
         records.append(record("a"))
     os.close(records._fd)
 

@@ -1,0 +1,135 @@
+"""What every tool must do, run over every built-in one."""
+
+import asyncio
+import time
+
+import pytest
+from pydantic import ValidationError
+
+from anyprefer.config import ToolsConfig
+from anyprefer.errors import ToolError
+from anyprefer.tools.base import ToolArgs, ToolOptions
+from anyprefer.tools.registry import BUILT_IN, build_tools, list_problems, load_tool_class
+from anyprefer.types import Candidate, Task
+
+TASK = Task(prompt="How many legs have 3 * 7 ants?")
+
+HOSTILE = {
+    "empty": "",
+    "controls": "".join(map(chr, range(32))) + "\x7f\x85\u2028 3 + 4 = 8",
+    "brackets": "(" * 1_000_000,
+    "sums": "1+" * 500_000,
+    "words": "ant " * 250_000,
+    "dashes": "-" * 1_000_000,
+    "one word": "9" * 1_000_000,
+    "surrogates": "\ud800 3 * 7 = 22 \udfff" * 1000,
+    "format": "{0} %s {{x}} \\ ' \" ; DROP TABLE passages; --",
+}
+
+
+@pytest.fixture(params=sorted(BUILT_IN))
+def kind(request):
+    return load_tool_class(request.param)
+
+
+@pytest.fixture
+async def tool(kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("ANYPREFER_CACHE", str(tmp_path / "cache"))
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text('{"title": "Ants", "text": "Ants have six legs."}\n' * 3)
+    options = {"corpus_search": {"path": str(corpus)}}
+    used = {name: table for name, table in options.items() if name == kind.name}
+    [made] = build_tools(ToolsConfig(names=(kind.name,), options=used)).values()
+    yield made
+    await made.aclose()
+
+
+def candidate_for(tool, text="3 * 7 = 22"):
+    # Past the validation that a server's reply goes through: a tool must stand what reaches it by other ways.
+    return Candidate.model_construct(index=0, text=text, finish_reason=None) if tool.scope == "candidate" else None
+
+
+def test_class_fits_the_protocol(kind):
+    assert list_problems(kind.name, kind) == []
+    assert issubclass(kind.Args, ToolArgs)
+    assert issubclass(kind.Options, ToolOptions)
+
+
+def test_description_is_one_sentence(kind):
+    assert kind.description.endswith(".")
+    assert ". " not in kind.description
+    assert "\n" not in kind.description
+    assert 20 <= len(kind.description) <= 200
+
+
+def test_every_field_is_described(kind):
+    for model in (kind.Args, kind.Options):
+        assert model.__doc__
+        assert all(field.description for field in model.model_fields.values())
+
+
+def test_unknown_keys_are_refused(kind):
+    for model in (kind.Args, kind.Options):
+        with pytest.raises(ValidationError, match="extra_forbidden"):
+            model.model_validate({"no_such_key": 1})
+
+
+async def test_default_args_are_valid_for_any_task(tool):
+    for task in (TASK, Task(prompt="x" * 1_000_000), Task(prompt=" \n. "), Task(prompt=[{"role": "user", "content": "hi"}])):
+        args = tool.default_args(task)
+        assert isinstance(args, tool.Args)
+        assert tool.Args.model_validate(args.model_dump()) == args
+
+
+async def test_run_returns_text(tool):
+    content = await tool.run(tool.default_args(TASK), TASK, candidate_for(tool))
+    assert isinstance(content, str)
+    assert content.strip()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_hostile_text_yields_text_or_a_tool_error(tool, name):
+    task = Task.model_construct(id="x", prompt=HOSTILE[name] or " ", images=(), reference=None, application="text", metadata={})
+    try:
+        args = tool.default_args(task)
+    except ValidationError:  # no argument model holds what is no text; the default of a sane task stands in
+        args = tool.default_args(TASK)
+    try:
+        content = await tool.run(args, task, candidate_for(tool, HOSTILE[name]))
+    except ToolError as error:
+        content = str(error)
+    assert content.strip()
+    content.encode()
+
+
+async def test_run_leaves_the_loop_free(tool):
+    gaps = []
+
+    async def beat():
+        while True:
+            start = time.perf_counter()
+            await asyncio.sleep(0.01)
+            gaps.append(time.perf_counter() - start)
+
+    task = Task(prompt="ant " * 250)
+    heart = asyncio.create_task(beat())
+    await asyncio.sleep(0)
+    await tool.run(tool.default_args(task), task, candidate_for(tool, "1+2=3, (1+x)^8 = 2\n" * 50_000))
+    await asyncio.sleep(0.02)
+    heart.cancel()
+    assert max(gaps) < 0.5
+
+
+async def test_concurrent_runs_agree(tool):
+    calls = [tool.run(tool.default_args(TASK), TASK, candidate_for(tool)) for _ in range(20)]
+    assert len(set(await asyncio.gather(*calls))) == 1
+
+
+async def test_reference_is_never_evidence(tool):
+    task = TASK.model_copy(update={"reference": "zanzibar"})
+    assert "zanzibar" not in await tool.run(tool.default_args(task), task, candidate_for(tool))
+
+
+async def test_aclose_is_idempotent(tool):
+    await tool.aclose()
+    await tool.aclose()
