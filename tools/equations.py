@@ -289,7 +289,9 @@ def is_doubtful(equation: Equation) -> bool:
     nearby = {token.text.lower().replace("’", "'") for token in (*_until(before, ".,;!?"), *_until(after[:4], ".;!?"))}
     if nearby & _DENIALS or any(token.text == "?" for token in after[:4]) or _extends_to_left(before):
         return True
-    return _mixes_units(equation, [token.text.lower() for token in _until(after, ".,;!?")]) or _is_part_of_whole(equation)
+    if not equation.names and (_lost_exponent(equation) or _is_part_of_whole(equation)):
+        return True
+    return _mixes_units(equation, [token.text.lower() for token in _until(after, ".,;!?")])
 
 
 def _until(tokens: list[Token], stops: str) -> list[Token]:
@@ -330,6 +332,15 @@ def _singular(word: str) -> str:
 def _is_product(node: Node) -> bool:
     """Whether a side only multiplies and divides, so that its units may cancel: 50 weeks * 5 days = 250 days."""
     return node.op in ("*", "/", "number", "percent") and all(map(_is_product, node.args))
+
+
+def _lost_exponent(equation: Equation) -> bool:
+    """Whether a lone number is a power whose raised digit was flattened, as in "103 = 10 * 10 * 10"."""
+    for side, other in ((equation.left, equation.right), (equation.right, equation.left)):
+        digits = side.node.text
+        if side.node.op == "number" and len(digits) > 1 and digits.isdecimal() and digits[-1] > "1":
+            return bool(evaluate(other.node) == int(digits[:-1]) ** int(digits[-1]))
+    return False
 
 
 def _is_part_of_whole(equation: Equation) -> bool:

@@ -38,7 +38,7 @@ _LATEX = (
     (re.compile(r"\\(?:leq?|leqslant)(?![a-zA-Z])"), "<="),
     (re.compile(r"\\(?:geq?|geqslant)(?![a-zA-Z])"), ">="),
     (re.compile(r"\\neq?(?![a-zA-Z])"), "!="),
-    (re.compile(r"\\\\"), "\n"),
+    (re.compile(r"\\(?:begin|end)\{[a-zA-Z*]++\}|\\\\"), "\n"),
     (re.compile(r"\\([$%])"), r"\1"),
     (re.compile(r"\\[,;:! ()\[\]]|\\q?quad(?![a-zA-Z])|\\(?:left|right)(?![a-zA-Z])|&"), " "),
     (re.compile(r"\{,\}"), ","),

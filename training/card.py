@@ -35,10 +35,9 @@ _CARD = """\
 
 # Preference pairs: {name}
 
-{num_rows} preference pairs for DPO, synthesised by anyprefer. {description}
+{num_rows} preference pairs for DPO, synthesised by anyprefer.{description}
 
-A target model answered each prompt several times. A judge with tools scored the answers, the best and the worst became the
-pair, and a critic rewarded the pair; where the reward fell short, the loop rewrote its guidance and tried again.
+{method}
 
 ## Load
 
@@ -113,8 +112,9 @@ def card_text(survey: Survey, lock: Mapping[str, Any], layout: Format) -> str:
         front_matter=_front_matter(survey, lock, layout),
         mark=MARK,
         name=_escape(lock.get("name", "")),
-        description=_escape(lock.get("description", "")),
         num_rows=f"{survey.num_rows:,}",
+        description=f" {_escape(lock.get('description', ''))}".rstrip(),
+        method=_method(lock),
         load=_load(layout),
         origin=_origin(survey, lock),
         distribution=_distribution(survey),
@@ -140,6 +140,18 @@ def _feature(kind: str) -> list[str]:
         parts = ((f"    - name: {name}", "      dtype: string") for name in ("role", "content"))
         return ["    list:", *(line for part in parts for line in part)]
     return ["    list: string"] if kind == "strings" else [f"    dtype: {kind}"]
+
+
+def _method(lock: Mapping[str, Any]) -> str:
+    pair, tools = lock.get("pair", {}), lock.get("tools", {}).get("names")
+    ranks = [str(pair.get(f"{side}_rank") or default) for side, default in (("chosen", "first"), ("rejected", "last"))]
+    chosen = "the task's reference answer" if pair.get("chosen") == "reference" else f"the answer ranked {ranks[0]}"
+    judge = "judge with tools" if tools else "judge"
+    return (
+        f"A target model answered each prompt and a {judge} scored the answers. Chosen is {chosen}, rejected the answer ranked\n"
+        f"{ranks[1]}. A critic rewarded the pair; where the reward fell short and the recipe allowed it, guidance in the\n"
+        "prompts was rewritten and the task tried again."
+    )
 
 
 def _load(layout: Format) -> str:

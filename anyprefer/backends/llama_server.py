@@ -29,7 +29,9 @@ _PROMPT_CACHE_MIB = 1024
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until stdin ends."""
     options = _parse(arguments)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Both reach the whole process group; the parent still drains through this server and then closes its input.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     _die_with_parent()
     for name, value in OPENMP.items():
         os.environ.setdefault(name, value)

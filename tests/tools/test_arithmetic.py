@@ -4,7 +4,7 @@ import time
 from fractions import Fraction
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from anyprefer.tools.arithmetic import (
@@ -50,18 +50,21 @@ def combine(children):
     return st.builds(join, children, st.sampled_from(sorted(signs)), children)
 
 
+@settings(deadline=None)  # machines under load are slow
 @given(st.recursive(decimals(), combine, max_leaves=12))
 def test_random_trees_have_their_exact_value(tree):
     text, value = tree
     assert as_fraction(compute(text)) == value
 
 
+@settings(deadline=None)  # machines under load are slow
 @given(st.lists(st.tuples(st.sampled_from("+-*"), st.integers(0, 999)), min_size=1, max_size=15), st.integers(0, 999))
 def test_precedence_agrees_with_python(steps, first):
     text = str(first) + "".join(f" {sign} {number}" for sign, number in steps)
     assert as_fraction(compute(text)) == eval(text)  # digits and signs that this test made
 
 
+@settings(deadline=None)  # machines under load are slow
 @given(st.text(max_size=300))
 def test_any_text_is_read_or_refused(text):
     tokens = scan(plain_text(text))
@@ -74,6 +77,7 @@ def test_any_text_is_read_or_refused(text):
         assert index < expression.end <= len(tokens)
 
 
+@settings(deadline=None)  # machines under load are slow
 @given(st.text(alphabet="0123456789.,+-*/^()x%$={}\\frac \n<>", max_size=200))
 def test_arithmetic_noise_is_read_or_refused(text):
     tokens = scan(plain_text(text))
@@ -90,7 +94,7 @@ def test_arithmetic_noise_is_read_or_refused(text):
     ("text", "value"),
     [
         ("80,000*1.5", "120000"), (".5 + .25", "3/4"), ("20% of 50", "10"), ("3/4 of 100", "75"), ("2 1/2 * 4", "10"),
-        ("3(4+5)", "27"), ("(2)(3)", "6"), ("5 x 3", "15"), ("5x3", "15"), ("$5.50 x 2", "11"), ("12 ÷ 4 − 1", "2"),
+        ("3(4+5)", "27"), ("(2)(3)", "6"), ("5 x 3", "15"), ("5x3", "15"), ("$5.50 x 2", "11"), ("12 ÷ 4 \u2212 1", "2"),
         ("2·3", "6"), ("2³", "8"), ("2**3", "8"), ("2^-2", "1/4"), ("2^3^2", "512"), ("-2 + 3", "1"), ("½ * 4", "2"),
         (r"\frac{3}{4} \times 8", "6"), (r"2\frac{1}{2} \cdot 2", "5"), (r"10 \div \left(2 + 3\right)", "2"),
         ("4 ft * 6 ft * 3", "72"), ("6 times 7 minus 2", "40"), ("1.05^2", "441/400"), ("100 - 30 - 15 - 5", "50"), ("0^0", "1"),

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anyprefer.errors import ConfigError, ToolError
@@ -72,7 +72,7 @@ async def test_no_hit_says_so(corpus):
 async def test_a_document_is_quoted_once(tmp_path):
     folder = tmp_path / "one"
     folder.mkdir()
-    (folder / "long.txt").write_text("\n".join("The comet came back in the year %d." % n for n in range(100)))
+    (folder / "long.txt").write_text("\n".join(f"The comet came back in the year {n}." for n in range(100)))
     (folder / "short.txt").write_text("A comet is ice.")
     report = await search(open_tool(folder, passage_chars=100), "comet", num_results=10)
     assert report.count("] long") == report.count("] short") == 1
@@ -85,6 +85,7 @@ async def test_queries_are_never_syntax(corpus, query):
     assert await search(open_tool(corpus), query)
 
 
+@settings(deadline=None)  # machines under load are slow
 @given(st.text())
 def test_any_query_is_a_valid_expression(query):
     connection = sqlite3.connect(":memory:")
@@ -114,6 +115,16 @@ def test_the_index_is_built_once_and_anew_when_files_change(corpus, cache):
     (corpus / "more.txt").write_text("Ants are insects.")
     open_tool(corpus)
     assert len(list(cache.glob("corpus/*"))) == 2
+
+
+async def test_an_edit_of_the_same_length_is_noticed(corpus):
+    notes = corpus / "notes.txt"
+    open_tool(corpus)
+    status = notes.stat()
+    notes.write_text("Snails eat cabbage.", encoding="utf-8-sig")
+    os.utime(notes, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))
+    assert notes.stat().st_size == status.st_size
+    assert "Snails" in await search(open_tool(corpus), "snails")
 
 
 async def test_a_named_index_is_rebuilt_when_files_change(corpus, tmp_path):
@@ -188,6 +199,7 @@ async def test_searches_run_side_by_side(corpus):
     assert len(set(reports)) == 1
 
 
+@settings(deadline=None)  # machines under load are slow
 @given(st.lists(st.text(max_size=200), max_size=20), st.integers(20, 200))
 def test_passages_keep_every_word_within_the_limit(lines, limit):
     passages = list(cut_passages(lines, limit))

@@ -97,11 +97,12 @@ def test_tools_come_in_the_recipe_order(tmp_path, monkeypatch):
     [
         (("calculater",), {}, "tools.names: there is no tool 'calculater'; did you mean 'calculator'?"),
         (("calculator", "calculator"), {}, "tools.names: 'calculator' stands there twice; remove one"),
-        (("calculator",), {"calculater": {}}, "tools.options.calculater: there is no such tool in tools.names; "
-                                              "did you mean tools.options.calculator?"),
-        (("calculator",), {"corpus_search": {}}, "tools.options.corpus_search: add 'corpus_search' to tools.names "
-                                                 "or remove the options"),
-        (("calculator",), {"calculator": {"depth": 3}}, "tools.options.calculator.depth = 3: there is no such option; there are none"),
+        (("calculator",), {"calculater": {}},
+         "tools.options.calculater: there is no such tool in tools.names; did you mean tools.options.calculator?"),
+        (("calculator",), {"corpus_search": {}},
+         "tools.options.corpus_search: add 'corpus_search' to tools.names or remove the options"),
+        (("calculator",), {"calculator": {"depth": 3}},
+         "tools.options.calculator.depth = 3: there is no such option; there are none"),
         (("corpus_search",), {}, "tools.options.corpus_search.path is missing: corpus_search cannot do without it"),
         (("corpus_search",), {"corpus_search": {"path": "x", "passage_char": 9}},
          "tools.options.corpus_search.passage_char = 9: there is no such option; did you mean 'passage_chars'?"),
@@ -160,7 +161,7 @@ def test_a_broken_entry_point_is_named(install, path, message):
 
 def test_a_module_that_crashes_is_named(install):
     install("crash_tools", {"crash": "crash_tools:Tool"}, "1 / 0")
-    with pytest.raises(ConfigError, match="crash.*ZeroDivisionError"):
+    with pytest.raises(ConfigError, match=r"crash.*ZeroDivisionError"):
         load_tool_class("crash")
 
 

@@ -12,7 +12,7 @@ from anyprefer.config import Recipe
 from anyprefer.data.records import RecordFile
 from anyprefer.errors import ConfigError, DataError, RunFolderError
 from anyprefer.recipes import digest_of, lock_text, parse_recipe
-from anyprefer.training.export import export_pairs
+from anyprefer.training.export import _publish, export_pairs
 from anyprefer.training.rows import preference_row
 from anyprefer.types import (
     Attempt,
@@ -265,6 +265,30 @@ def test_export_that_fails_half_way_leaves_the_earlier_one(tmp_path, layout):
     assert "cannot write dataset" in done.stdout
     assert load(tmp_path / "out", layout)["task_id"][:] == ["a"]
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cache") == ["one", "out", "two"]
+
+
+def test_earlier_export_comes_back_when_the_new_one_cannot_take_its_place(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "README.md").write_text("earlier")
+    with pytest.raises(FileNotFoundError):
+        _publish(tmp_path / "vanished.tmp", tmp_path / "out")
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["out", "out/README.md"]
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({}, ["a judge scored", "Chosen is the answer ranked 1, rejected the answer ranked last"]),
+        ({"tools": {"names": ["calculator"]}}, ["a judge with tools scored"]),
+        ({"pair": {"chosen": "reference"}}, ["Chosen is the task's reference answer, rejected the answer ranked last"]),
+        ({"pair": {"chosen_rank": 3, "rejected_rank": 5}}, ["ranked 3, rejected the answer ranked 5"]),
+    ],
+)
+def test_card_describes_the_method_of_the_recipe(tmp_path, sections, words):
+    recipe = parse_recipe({**RECIPE.model_dump(exclude_none=True, include={"name", "target", "judge"}), **sections})
+    export_pairs(make_run(tmp_path / "run", [record()], recipe), tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert all(word in " ".join(card.split()) for word in words)
 
 
 HOSTILE = '"quoted": \\ [link](x) <script>alert(1)</script> | `code` --- {num_rows}\n---\nconfigs: \x1b[31m \x85\ufffe'
