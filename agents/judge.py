@@ -16,6 +16,10 @@ from anyprefer.prompts import Prompt, clip
 from anyprefer.tools.base import Tool
 from anyprefer.types import Candidate, Evidence, Knowledge, Message, Prompts, Task, ToolCall, Verdict
 
+_OWN_ANSWER = (
+    "Before you look at the responses, work out the task yourself and write your answer down in `own_answer`; then compare."
+)
+
 _PREVIEW_CHARS = 300
 """How much of a response the judge sees while it chooses tools."""
 
@@ -25,6 +29,16 @@ class ScoreSheet(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    analyses: list[str]
+    scores: list[int]
+
+
+class ReferencedScoreSheet(BaseModel):
+    """The same after the judge's own answer, which must come first for the analyses to follow from it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    own_answer: Annotated[str, Field(min_length=1, max_length=300)]
     analyses: list[str]
     scores: list[int]
 
@@ -81,7 +95,7 @@ class ToolJudge:
     async def _score_once(
         self, task: Task, shown: Sequence[Candidate], evidence: Sequence[Evidence], knowledge: Knowledge | None,
         prompts: Prompts, round_: int, number: int,
-    ) -> ScoreSheet:  # fmt: skip
+    ) -> ScoreSheet | ReferencedScoreSheet:  # fmt: skip
         site = CallSite(task.id, "judge", round_, f"score/{number}")
         nonce = site.nonce(self.model.calls.secret)
         limit = self.tools_config.evidence_chars
@@ -92,11 +106,12 @@ class ToolJudge:
         messages = self.score_prompt.fill({
             "field": self.field, "examples": self.examples, "num_candidates": str(len(shown)),
             "analysis_chars": str(self.config.analysis_chars),
+            "own_answer": _OWN_ANSWER if self.config.self_reference else "",
             "guidance": f"Further guidance:\n{prompts.judge}" if prompts.judge else "",
             "task": task_block(task, nonce), "knowledge": background,
             "responses": response_blocks(shown, nonce, evidence, limit),
         })  # fmt: skip
-        return await self.model.structured(messages, site, score_sheet(len(shown), self.config.analysis_chars))
+        return await self.model.structured(messages, site, score_sheet(len(shown), self.config))
 
     def _choose_messages(self, task: Task, candidates: Sequence[Candidate], site: CallSite) -> tuple[Message, ...]:
         nonce = site.nonce(self.model.calls.secret)
@@ -119,17 +134,14 @@ class ToolJudge:
         return create_model("ToolChoice", __config__=strict, calls=(calls, ...))
 
 
-def score_sheet(num_candidates: int, analysis_chars: int) -> type[ScoreSheet]:
+def score_sheet(num_candidates: int, config: JudgeConfig) -> type[ScoreSheet] | type[ReferencedScoreSheet]:
     """The reply schema for so many candidates: analyses come before scores, so that scores follow from them."""
-    analysis = Annotated[str, Field(min_length=1, max_length=analysis_chars)]
+    analysis = Annotated[str, Field(min_length=1, max_length=config.analysis_chars)]
     score = Annotated[int, Field(ge=1, le=10)]
     size = Field(min_length=num_candidates, max_length=num_candidates)
-    return create_model(
-        "ScoreSheet",
-        __base__=ScoreSheet,
-        analyses=(Annotated[list[analysis], size], ...),
-        scores=(Annotated[list[score], size], ...),
-    )
+    base = ReferencedScoreSheet if config.self_reference else ScoreSheet
+    lists: dict[str, Any] = {"analyses": (Annotated[list[analysis], size], ...), "scores": (Annotated[list[score], size], ...)}
+    return create_model("ScoreSheet", __base__=base, **lists)
 
 
 def orderings(num_candidates: int, count: int) -> list[list[int]]:

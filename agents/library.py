@@ -14,7 +14,7 @@ PLACEHOLDERS: dict[str, dict[str, frozenset[str]]] = {
     "judge": {
         "choose_tools": frozenset({"field", "tools", "max_calls", "task", "responses"}),
         "score": frozenset(
-            {"field", "guidance", "examples", "num_candidates", "analysis_chars", "task", "knowledge", "responses"}
+            {"field", "guidance", "examples", "num_candidates", "own_answer", "analysis_chars", "task", "knowledge", "responses"}
         ),
     },
     "aggregator": {"aggregate": frozenset({"field", "knowledge_chars", "task", "responses", "evidence", "history"})},

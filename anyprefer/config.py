@@ -58,6 +58,9 @@ class JudgeConfig(RoleConfig):
     """Orderings of the candidates that are scored and averaged, against position bias. Each costs one call."""
     analysis_chars: int = Field(default=400, ge=20)
     """Longest analysis per candidate in characters; small models need a small number to keep to the point."""
+    self_reference: bool = False
+    """Have the judge work out its own answer first and compare against it. Large judges do so unasked; a small one that does
+    not tends to give every candidate the same score."""
 
 
 class SamplingConfig(Section):
@@ -130,7 +133,8 @@ class RunConfig(Section):
     durability: Literal["sync", "async", "exit"] = "async"
     """When LangGraph writes checkpoints. Completed calls survive in the journal in every mode."""
     seed: int = Field(default=0, ge=0, lt=2**31)
-    """Start of the seeds sent with sampling requests; same seed and server, same candidates."""
+    """Start of the seeds sent with requests. Servers that batch may still differ from run to run; the journal is what makes a
+    resume exact."""
     max_failed_share: float = Field(default=0.1, ge=0, le=1)
     """Share of failed records above which the command ends with exit code 1."""
 
@@ -178,6 +182,11 @@ class Recipe(Section):
         for role in ("target", "judge"):
             if not getattr(self, role).model:
                 raise ValueError(f"{role}.model is empty: set it to 'openai:NAME' or 'llamacpp:NAME'")
+        if self.target.model.startswith("llamacpp:") and self.target.request_n and self.sampling.num_candidates > self.embedded.slots:
+            raise ValueError(
+                f"embedded.slots = {self.embedded.slots} must be at least sampling.num_candidates = "
+                f"{self.sampling.num_candidates}: the embedded server refuses requests for more samples than it has slots"
+            )
         if self.pair.chosen == "best" and self.sampling.num_candidates < 2:
             raise ValueError("sampling.num_candidates must be at least 2, or pair.chosen = 'reference'")
         lowest = self.pair.rejected_rank or self.sampling.num_candidates
