@@ -182,7 +182,11 @@ class Recipe(Section):
         for role in ("target", "judge"):
             if not getattr(self, role).model:
                 raise ValueError(f"{role}.model is empty: set it to 'openai:NAME' or 'llamacpp:NAME'")
-        if self.target.model.startswith("llamacpp:") and self.target.request_n and self.sampling.num_candidates > self.embedded.slots:
+        if (
+            self.target.model.startswith("llamacpp:")
+            and self.target.request_n
+            and self.sampling.num_candidates > self.embedded.slots
+        ):
             raise ValueError(
                 f"embedded.slots = {self.embedded.slots} must be at least sampling.num_candidates = "
                 f"{self.sampling.num_candidates}: the embedded server refuses requests for more samples than it has slots"

@@ -248,7 +248,8 @@ def _is_right_behind_dash(equation: Equation, rights: list[Any]) -> bool:
             value = evaluate(tail.node)
         except ArithmeticSyntaxError:
             continue
-        if tail.end == equation.left.end and operations_of(tail.node) and value in rights:
+        agrees = any(_holds(equation.relation, value, right) or _is_rounding(equation, value, right) for right in rights)
+        if agrees and tail.end == equation.left.end and operations_of(tail.node):
             return True
     return False
 

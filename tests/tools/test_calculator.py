@@ -203,3 +203,10 @@ def test_gsm8k_answers_raise_no_false_alarm():
     assert {item.equation.quotation for item in judgements if item.status == "wrong"} == known_mistakes
     assert sum(item.status == "right" for item in judgements) > 3200
     assert not [text for text in answers if "does not satisfy" in check_arithmetic(text)]
+
+
+@pytest.mark.parametrize("text", [r"- \frac{50}{60} ≈ 0.8333", "- 50/60 = 0.8333", "- 50/60 ≈ 0.83"])
+async def test_dash_of_a_list_is_no_minus_sign_before_a_rounded_result(text: str) -> None:
+    tool = Calculator(Calculator.Options())
+    evidence = await tool.run(tool.default_args(Task(prompt="q")), Task(prompt="q"), Candidate(index=0, text=text))
+    assert "wrong" not in evidence
