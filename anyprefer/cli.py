@@ -93,12 +93,14 @@ def models_list(as_json: JsonFlag = False) -> None:
 
     from anyprefer.backends.weights import list_models
 
-    for status in (found := list_models()) if not as_json else ():
-        entry = status.entry
-        place = str(status.path) if status.installed else "not fetched"
-        typer.echo(f"{entry.name:22} {entry.size_bytes / 2**20:7.0f} MiB  {entry.licence:12} {place}")
+    found = list_models()
     if as_json:
-        typer.echo(json.dumps([{"name": s.entry.name, "installed": s.installed, "path": str(s.path or "")} for s in found]))
+        rows = [{"name": status.entry.name, "installed": status.installed, "path": str(status.path or "")} for status in found]
+        typer.echo(json.dumps(rows))
+        return
+    for status in found:
+        entry, place = status.entry, str(status.path) if status.installed else "not fetched"
+        typer.echo(f"{entry.name:22} {entry.size_bytes / 2**20:7.0f} MiB  {entry.licence:12} {place}")
 
 
 @models_app.command("fetch")

@@ -14,6 +14,9 @@ from pydantic import BaseModel, ValidationError
 from anyprefer.config import ROLES, UNTRACKED, UNTRACKED_ROLE_KEYS, Recipe
 from anyprefer.errors import ConfigError
 
+PATH_OPTIONS = ("path", "index")
+"""Tool options that name a file; relative ones are relative to the recipe."""
+
 
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """Read, override and check a recipe; paths in it become absolute.
@@ -96,7 +99,7 @@ def _anchor_paths(recipe: Recipe, folder: Path) -> Recipe:
         if config.prompts:
             updates[role] = config.model_copy(update={"prompts": {name: anchor(file) for name, file in config.prompts.items()}})
     options = {
-        tool: {key: anchor(value) if key == "path" and isinstance(value, str) else value for key, value in table.items()}
+        tool: {key: anchor(value) if key in PATH_OPTIONS and isinstance(value, str) else value for key, value in table.items()}
         for tool, table in recipe.tools.options.items()
     }
     updates["tools"] = recipe.tools.model_copy(update={"options": options})
