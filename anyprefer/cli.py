@@ -128,13 +128,16 @@ def tools_try(
 ) -> None:
     """Run one tool on a text and print its evidence."""
     from anyprefer.config import ToolsConfig
+    from anyprefer.tools.base import Case
     from anyprefer.tools.registry import build_tools
     from anyprefer.types import Candidate, Task
 
     options: dict[str, Any] = dict(item.partition("=")[::2] for item in option or ())
     tool = build_tools(ToolsConfig(names=(name,), options={name: options} if options else {}))[name]
     task = Task(prompt=text)
-    typer.echo(asyncio.run(tool.run(tool.default_args(task), task, Candidate(index=0, text=text))))
+    response = Candidate(index=0, text=text)
+    case = Case(task, (response,), response if tool.scope == "candidate" else None)
+    typer.echo(asyncio.run(tool.run(tool.default_args(task), case)))
 
 
 @app.command()

@@ -5,6 +5,8 @@ a search; `candidate` tools once per response, such as a checker of its arithmet
 an entry point in the group `anyprefer.tools` that names a class which fits `Tool`.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -24,6 +26,17 @@ class ToolOptions(BaseModel):
     """Settings from the recipe's `[tools.options.NAME]`; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a call is about: the task, all responses of the round and, for a candidate tool, the one to look at."""
+
+    task: Task
+    """Its reference is never part of the evidence."""
+    candidates: Sequence[Candidate] = ()
+    candidate: Candidate | None = None
+    """None for a task tool."""
 
 
 class Tool(Protocol):
@@ -46,13 +59,12 @@ class Tool(Protocol):
     def default_args(self, task: Task) -> ToolArgs:
         """The arguments of a call that nobody chose: what a sensible judge would ask about this task."""
 
-    async def run(self, args: ToolArgs, task: Task, candidate: Candidate | None) -> str:
+    async def run(self, args: ToolArgs, case: Case) -> str:
         """Gather evidence as plain text.
 
         Args:
             args: An instance of this tool's `Args`.
-            task: The task; its reference is never part of the evidence.
-            candidate: The response to look at for a candidate tool, None for a task tool.
+            case: The task and the responses.
 
         Raises:
             ToolError: The tool could not answer; the message is shown to the judge.

@@ -12,9 +12,9 @@ from typing import ClassVar
 from anyprefer.errors import ConfigError, ToolError
 from anyprefer.tools.algebra import Finding, check_identities, check_solutions
 from anyprefer.tools.arithmetic import operations_of
-from anyprefer.tools.base import Scope, ToolArgs, ToolOptions
+from anyprefer.tools.base import Case, Scope, ToolArgs, ToolOptions
 from anyprefer.tools.equations import MAX_EQUATIONS, Judgement, find_equations, judge_equation, show
-from anyprefer.types import Candidate, Task
+from anyprefer.types import Task
 
 MAX_CHARS = 100_000
 """Characters of a response that are read; far beyond any reply's token limit."""
@@ -52,15 +52,15 @@ class Calculator:
         """The only arguments there are."""
         return self.Args()
 
-    async def run(self, args: ToolArgs, task: Task, candidate: Candidate | None) -> str:
+    async def run(self, args: ToolArgs, case: Case) -> str:
         """Report on the response's equations, computing in a thread.
 
         Raises:
             ToolError: There is no response to read.
         """
-        if candidate is None:
+        if case.candidate is None:
             raise ToolError("the calculator reads a response and got none: call it once per candidate")
-        return await asyncio.to_thread(check_arithmetic, candidate.text)
+        return await asyncio.to_thread(check_arithmetic, case.candidate.text)
 
     async def aclose(self) -> None:
         """Nothing is held."""

@@ -10,9 +10,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from anyprefer.errors import ConfigError, ToolError
-from anyprefer.tools.base import Scope, ToolArgs, ToolOptions
+from anyprefer.tools.base import Case, Scope, ToolArgs, ToolOptions
 from anyprefer.tools.corpus_index import ensure_index
-from anyprefer.types import Candidate, Task
+from anyprefer.types import Task
 
 MAX_QUERY_CHARS = 1000
 """Longest query; a longer task text is cut to it."""
@@ -70,7 +70,7 @@ class CorpusSearch:
         """The task's text as the query."""
         return self.Args(query=task.text.strip()[:MAX_QUERY_CHARS])
 
-    async def run(self, args: ToolArgs, task: Task, candidate: Candidate | None) -> str:
+    async def run(self, args: ToolArgs, case: Case) -> str:
         """Quote the best passages, best first, one per document.
 
         Raises:

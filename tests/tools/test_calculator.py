@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anyprefer.errors import ToolError
+from anyprefer.tools.base import Case
 from anyprefer.tools.calculator import MAX_CHARS, MAX_LINES, Calculator, check_arithmetic
 from anyprefer.tools.equations import find_equations, judge_equation
 from anyprefer.types import Candidate, Task
@@ -175,9 +176,9 @@ def test_a_long_response_says_what_was_read():
 async def test_the_tool_needs_a_response():
     tool = Calculator(Calculator.Options())
     task = Task(prompt="What is 3 * 7?")
-    assert "is wrong" in await tool.run(tool.default_args(task), task, Candidate(index=0, text="3 * 7 = 22"))
+    assert "is wrong" in await tool.run(tool.default_args(task), Case(task, candidate=Candidate(index=0, text="3 * 7 = 22")))
     with pytest.raises(ToolError, match="once per candidate"):
-        await tool.run(tool.default_args(task), task, None)
+        await tool.run(tool.default_args(task), Case(task))
 
 
 def test_without_sympy_the_error_names_the_extra():
@@ -208,5 +209,6 @@ def test_gsm8k_answers_raise_no_false_alarm():
 @pytest.mark.parametrize("text", [r"- \frac{50}{60} ≈ 0.8333", "- 50/60 = 0.8333", "- 50/60 ≈ 0.83"])
 async def test_dash_of_a_list_is_no_minus_sign_before_a_rounded_result(text: str) -> None:
     tool = Calculator(Calculator.Options())
-    evidence = await tool.run(tool.default_args(Task(prompt="q")), Task(prompt="q"), Candidate(index=0, text=text))
+    case = Case(Task(prompt="q"), candidate=Candidate(index=0, text=text))
+    evidence = await tool.run(tool.default_args(case.task), case)
     assert "wrong" not in evidence

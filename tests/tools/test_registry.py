@@ -8,6 +8,7 @@ import pytest
 
 from anyprefer.config import ToolsConfig
 from anyprefer.errors import ConfigError
+from anyprefer.tools.base import Case
 from anyprefer.tools.registry import available_tools, build_tools, load_tool_class
 from anyprefer.types import Task
 
@@ -27,8 +28,8 @@ class Echo:
         self.options = options
     def default_args(self, task):
         return self.Args()
-    async def run(self, args, task, candidate):
-        return task.text * self.options.times
+    async def run(self, args, case):
+        return case.task.text * self.options.times
     async def aclose(self):
         pass
 
@@ -123,7 +124,7 @@ async def test_a_tool_of_another_package_works(install):
     assert available_tools()["echo"] == "echo_tools:Echo"
     [tool] = build_tools(ToolsConfig(names=("echo",), options={"echo": {"times": 2}})).values()
     task = Task(prompt="ha")
-    assert await tool.run(tool.default_args(task), task, None) == "haha"
+    assert await tool.run(tool.default_args(task), Case(task)) == "haha"
 
 
 def test_a_foreign_class_that_is_no_tool_is_explained(install):

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from anyprefer.config import ToolsConfig
 from anyprefer.errors import ToolError
-from anyprefer.tools.base import ToolArgs, ToolOptions
+from anyprefer.tools.base import Case, ToolArgs, ToolOptions
 from anyprefer.tools.registry import BUILT_IN, build_tools, list_problems, load_tool_class
 from anyprefer.types import Candidate, Task
 
@@ -82,7 +82,7 @@ async def test_default_args_are_valid_for_any_task(tool):
 
 
 async def test_run_returns_text(tool):
-    content = await tool.run(tool.default_args(TASK), TASK, candidate_for(tool))
+    content = await tool.run(tool.default_args(TASK), Case(TASK, candidate=candidate_for(tool)))
     assert isinstance(content, str)
     assert content.strip()
 
@@ -95,7 +95,7 @@ async def test_hostile_text_yields_text_or_a_tool_error(tool, name):
     except ValidationError:  # no argument model holds what is no text; the default of a sane task stands in
         args = tool.default_args(TASK)
     try:
-        content = await tool.run(args, task, candidate_for(tool, HOSTILE[name]))
+        content = await tool.run(args, Case(task, candidate=candidate_for(tool, HOSTILE[name])))
     except ToolError as error:
         content = str(error)
     assert content.strip()
@@ -115,7 +115,7 @@ async def test_run_leaves_the_loop_free(tool):
     heart = asyncio.create_task(beat())
     await asyncio.sleep(0)
     start = time.perf_counter()
-    await tool.run(tool.default_args(task), task, candidate_for(tool, "(x+y+z+1)^8 = (x+y+z)^8\n" * 3_000))
+    await tool.run(tool.default_args(task), Case(task, candidate=candidate_for(tool, "(x+y+z+1)^8 = (x+y+z)^8\n" * 3_000)))
     seconds = time.perf_counter() - start
     await asyncio.sleep(0.02)
     heart.cancel()
@@ -123,13 +123,13 @@ async def test_run_leaves_the_loop_free(tool):
 
 
 async def test_concurrent_runs_agree(tool):
-    calls = [tool.run(tool.default_args(TASK), TASK, candidate_for(tool)) for _ in range(20)]
+    calls = [tool.run(tool.default_args(TASK), Case(TASK, candidate=candidate_for(tool))) for _ in range(20)]
     assert len(set(await asyncio.gather(*calls))) == 1
 
 
 async def test_reference_is_never_evidence(tool):
     task = TASK.model_copy(update={"reference": "zanzibar"})
-    assert "zanzibar" not in await tool.run(tool.default_args(task), task, candidate_for(tool))
+    assert "zanzibar" not in await tool.run(tool.default_args(task), Case(task, candidate=candidate_for(tool)))
 
 
 async def test_aclose_is_idempotent(tool):
