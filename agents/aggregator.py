@@ -60,4 +60,6 @@ class KnowledgeAggregator:
 
 def _history(previous: Attempt) -> str:
     texts = {candidate.index: candidate.text for candidate in previous.candidates}
-    return "\n".join(f"{verdict.score:g}/10: {' '.join(texts[verdict.candidate].split())[:160]}" for verdict in previous.verdicts)
+    return "\n".join(
+        f"{verdict.score:.3g}/10: {' '.join(texts[verdict.candidate].split())[:160]}" for verdict in previous.verdicts
+    )

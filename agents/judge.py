@@ -1,5 +1,6 @@
-"""ToolJudge: chooses tools, then scores all candidates together (paper: section 2.2, appendix D.1)."""
+"""ToolJudge: chooses tools, then scores the candidates (paper: section 2.2, appendix D.1)."""
 
+import itertools
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,9 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from anyprefer.agents.material import response_blocks, task_block, task_evidence_blocks, text_block
+from anyprefer.agents.material import response_blocks, task_block
+from anyprefer.agents.meta import Judgement, choose_judgement, merge_opinions
+from anyprefer.agents.scoring import Material, Reading, Scorer
 from anyprefer.backends.calls import CallSite
 from anyprefer.backends.client import ModelClient, complete_all
 from anyprefer.config import JudgeConfig, ToolsConfig
@@ -16,45 +19,29 @@ from anyprefer.prompts import Prompt, clip
 from anyprefer.tools.base import Tool
 from anyprefer.types import Candidate, Evidence, Knowledge, Message, Prompts, Task, ToolCall, Verdict
 
-_OWN_ANSWER = (
-    "Before you look at the responses, work out the task yourself and write your answer down in `own_answer`; then compare."
-)
-
 _PREVIEW_CHARS = 300
 """How much of a response the judge sees while it chooses tools."""
 
 
-class ScoreSheet(BaseModel):
-    """What a listwise judgement must look like; `score_sheet` fixes the lengths."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    analyses: list[str]
-    scores: list[int]
-
-
-class ReferencedScoreSheet(BaseModel):
-    """The same after the judge's own answer, which must come first for the analyses to follow from it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    own_answer: Annotated[str, Field(min_length=1, max_length=300)]
-    analyses: list[str]
-    scores: list[int]
-
-
 @dataclass(frozen=True)
 class ToolJudge:
-    """The judge: a model, its prompts, the tools it may choose and the domain it must know."""
+    """The judge: its models, its prompts, the tools it may choose and the domain it must know."""
 
-    model: ModelClient
+    models: tuple[ModelClient, ...]
+    """The judge itself, then the rest of its panel."""
     choose_prompt: Prompt
-    score_prompt: Prompt
+    answer_prompt: Prompt
+    meta_prompt: Prompt
+    scorer: Scorer
     config: JudgeConfig
     tools_config: ToolsConfig
     tools: Mapping[str, Tool]
     field: str
-    examples: str = ""
+
+    @property
+    def model(self) -> ModelClient:
+        """The judge's own model, which chooses tools, answers and compares."""
+        return self.models[0]
 
     async def choose_tools(self, task: Task, candidates: Sequence[Candidate], round_: int) -> tuple[ToolCall, ...]:
         """Choose tool calls with arguments; a candidate tool becomes one call per candidate.
@@ -74,44 +61,46 @@ class ToolJudge:
         self, task: Task, candidates: Sequence[Candidate], evidence: Sequence[Evidence], knowledge: Knowledge | None,
         prompts: Prompts, round_: int,
     ) -> tuple[Verdict, ...]:  # fmt: skip
-        """Score every candidate 1-10, averaged over orderings.
+        """Score every candidate 1-10.
+
+        The mean over panel, orderings and aspects counts, or the judgement that the meta-judge prefers.
 
         Raises:
             ModelError: A judgement is missing or malformed; an unreadable verdict is never a score.
         """
-        orders = orderings(len(candidates), self.config.permutations)
-        sheets = await complete_all(
-            self._score_once(task, [candidates[i] for i in order], evidence, knowledge, prompts, round_, number)
-            for number, order in enumerate(orders)
-        )
-        verdicts = []
-        for place, candidate in enumerate(candidates):
-            seen = [(sheet, order.index(place)) for sheet, order in zip(sheets, orders, strict=True)]
-            analysis = "\n\n".join(sheet.analyses[i] for sheet, i in seen)
-            score = fmean(sheet.scores[i] for sheet, i in seen)
-            verdicts.append(Verdict(candidate=candidate.index, analysis=analysis, score=score))
-        return tuple(verdicts)
+        own_answer = await self._own_answer(task) if self.config.self_reference else ""
+        material = Material(task, evidence, knowledge, prompts.judge, own_answer, round_)
+        plan = self._plan(candidates)
+        judgements = await complete_all(self._judge(readings, material) for readings in plan)
+        kept = judgements
+        if self.config.combine == "meta":
+            kept = [judgements[await choose_judgement(self.model, self.meta_prompt, material, candidates, judgements)]]
+        return tuple(_verdict(candidate.index, kept, judgements) for candidate in candidates)
 
-    async def _score_once(
-        self, task: Task, shown: Sequence[Candidate], evidence: Sequence[Evidence], knowledge: Knowledge | None,
-        prompts: Prompts, round_: int, number: int,
-    ) -> ScoreSheet | ReferencedScoreSheet:  # fmt: skip
-        site = CallSite(task.id, "judge", round_, f"score/{number}")
-        nonce = site.nonce(self.model.calls.secret)
-        limit = self.tools_config.evidence_chars
-        if knowledge is not None:
-            background = text_block(knowledge.text, "findings", nonce)
+    async def _judge(self, readings: Sequence[Reading], material: Material) -> Judgement:
+        opinions = await complete_all(self.scorer.read(reading, material) for reading in readings)
+        return merge_opinions(list(itertools.chain.from_iterable(opinions)))
+
+    def _plan(self, candidates: Sequence[Candidate]) -> list[list[Reading]]:
+        """The readings of every judgement: one judgement for each model and ordering, in each of them every aspect."""
+        aspects = [f"{name}: {what}" for name, what in self.config.aspects.items()] or [""]
+        if self.config.method == "pointwise":
+            looks = [[[candidate] for candidate in candidates]]
         else:
-            background = task_evidence_blocks(evidence, nonce, limit)
-        messages = self.score_prompt.fill({
-            "field": self.field, "examples": self.examples, "num_candidates": str(len(shown)),
-            "analysis_chars": str(self.config.analysis_chars),
-            "own_answer": _OWN_ANSWER if self.config.self_reference else "",
-            "guidance": f"Further guidance:\n{prompts.judge}" if prompts.judge else "",
-            "task": task_block(task, nonce), "knowledge": background,
-            "responses": response_blocks(shown, nonce, evidence, limit),
-        })  # fmt: skip
-        return await self.model.structured(messages, site, score_sheet(len(shown), self.config))
+            looks = [[[candidates[i] for i in order]] for order in orderings(len(candidates), self.config.permutations)]
+        numbers = itertools.count()
+        return [
+            [Reading(next(numbers), model, tuple(shown), aspect) for aspect in aspects for shown in look]
+            for model in self.models
+            for look in looks
+        ]
+
+    async def _own_answer(self, task: Task) -> str:
+        """Asked for once per task: the site names no later round, so the journal has it from then on."""
+        site = CallSite(task.id, "judge", 0, "own_answer")
+        nonce = site.nonce(self.model.calls.secret)
+        messages = self.answer_prompt.fill({"field": self.field, "task": task_block(task, nonce)})
+        return (await self.model.complete(messages, site)).texts[0]
 
     def _choose_messages(self, task: Task, candidates: Sequence[Candidate], site: CallSite) -> tuple[Message, ...]:
         nonce = site.nonce(self.model.calls.secret)
@@ -134,14 +123,12 @@ class ToolJudge:
         return create_model("ToolChoice", __config__=strict, calls=(calls, ...))
 
 
-def score_sheet(num_candidates: int, config: JudgeConfig) -> type[ScoreSheet] | type[ReferencedScoreSheet]:
-    """The reply schema for so many candidates: analyses come before scores, so that scores follow from them."""
-    analysis = Annotated[str, Field(min_length=1, max_length=config.analysis_chars)]
-    score = Annotated[int, Field(ge=1, le=10)]
-    size = Field(min_length=num_candidates, max_length=num_candidates)
-    base = ReferencedScoreSheet if config.self_reference else ScoreSheet
-    lists: dict[str, Any] = {"analyses": (Annotated[list[analysis], size], ...), "scores": (Annotated[list[score], size], ...)}
-    return create_model("ScoreSheet", __base__=base, **lists)
+def _verdict(index: int, kept: Sequence[Judgement], judgements: Sequence[Judgement]) -> Verdict:
+    analyses = [judgement[index].analysis for judgement in kept if judgement[index].analysis]
+    return Verdict(
+        candidate=index, analysis="\n\n".join(analyses), score=fmean(judgement[index].score for judgement in kept),
+        scores=tuple(judgement[index].score for judgement in judgements),
+    )  # fmt: skip
 
 
 def orderings(num_candidates: int, count: int) -> list[list[int]]:

@@ -9,13 +9,16 @@ from anyprefer.prompts import Prompt, load_prompt
 
 FOLDER = Path(__file__).parent / "prompts"
 
+_SCORE = frozenset({"field", "lowest", "highest", "analysis", "rules", "examples", "task", "knowledge", "responses"})
+
 PLACEHOLDERS: dict[str, dict[str, frozenset[str]]] = {
     "target": {"sample": frozenset({"guidance", "system"})},
     "judge": {
         "choose_tools": frozenset({"field", "tools", "max_calls", "task", "responses"}),
-        "score": frozenset(
-            {"field", "guidance", "examples", "num_candidates", "own_answer", "analysis_chars", "task", "knowledge", "responses"}
-        ),
+        "score": _SCORE | {"num_candidates"},
+        "score_one": _SCORE,
+        "answer": frozenset({"field", "task"}),
+        "meta": frozenset({"task", "responses", "judgement_a", "judgement_b"}),
     },
     "aggregator": {"aggregate": frozenset({"field", "knowledge_chars", "task", "responses", "evidence", "history"})},
     "critic": {"critique": frozenset({"field", "examples", "task", "chosen", "rejected"})},

@@ -45,8 +45,8 @@ def _checked(
         return None, "The two responses are the same text; the responses must differ more."
     if margin < config.min_margin:
         return None, (
-            f"No contrast: the preferred response scored {chosen_score:g} and the dispreferred one {rejected_score:g}, "
-            f"a margin of {margin:g} where {config.min_margin:g} is needed. The responses must differ more in quality, or the "
+            f"No contrast: the preferred response scored {chosen_score:.3g} and the dispreferred one {rejected_score:.3g}, "
+            f"a margin of {margin:.3g} where {config.min_margin:g} is needed. The responses must differ more in quality, or the "
             "judge must look closer."
         )
     return PreferencePair(chosen=chosen, rejected=rejected, chosen_score=chosen_score, rejected_score=rejected_score), ""

@@ -93,7 +93,7 @@ class PromptRewriter:
 
 
 def _outcome(attempt: Attempt) -> str:
-    scores = ", ".join(f"{verdict.score:g}" for verdict in attempt.verdicts)
+    scores = ", ".join(f"{verdict.score:.3g}" for verdict in attempt.verdicts)
     if attempt.pair is None:
         return f"No pair could be formed. Scores of the responses: {scores or 'none'}."
     pair = attempt.pair

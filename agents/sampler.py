@@ -15,11 +15,12 @@ from anyprefer.types import Candidate, Message, Prompts, Task, normalize
 class TargetSampler:
     """Samples responses under the current guidance; the task's own prompt always goes in word for word."""
 
-    model: ModelClient
+    models: tuple[ModelClient, ...]
+    """The target, then the recipe's further generators."""
     prompt: Prompt
     config: SamplingConfig
     request_n: bool = True
-    """Whether the server takes `n`."""
+    """Whether the servers take `n`."""
 
     async def sample(self, task: Task, prompts: Prompts, round_: int) -> tuple[Candidate, ...]:
         """Draw up to `num_candidates` different responses that are not empty.
@@ -31,20 +32,20 @@ class TargetSampler:
             ModelError: The model could not be reached or refused.
         """
         messages = self.messages(task, prompts)
-        found: dict[str, tuple[str, str | None]] = {}
+        found: dict[str, Candidate] = {}
         for attempt in range(1 + self.config.max_resamples):
             missing = self.config.num_candidates - len(found)
-            for text, reason in await self._draw(messages, task, round_, attempt, missing):
+            for text, reason, model in await self._draw(messages, task, round_, attempt, missing):
                 if text.strip():
-                    found.setdefault(normalize(text), (text, reason))
+                    found.setdefault(normalize(text), Candidate(index=len(found), text=text, finish_reason=reason, model=model))
             if len(found) >= self.config.num_candidates:
                 break
         if not found:
             raise MalformedReplyError(
-                f"target model {self.model.model_id!r} gave only empty responses to task {task.id!r} in "
+                f"target model {self.models[0].model_id!r} gave only empty responses to task {task.id!r} in "
                 f"{1 + self.config.max_resamples} tries: check its chat template and target.max_tokens"
             )
-        return tuple(Candidate(index=i, text=text, finish_reason=why) for i, (text, why) in enumerate(found.values()))
+        return tuple(found.values())
 
     def messages(self, task: Task, prompts: Prompts) -> tuple[Message, ...]:
         """The conversation that the target sees; without guidance it is the task's own (p_t starts as x)."""
@@ -57,10 +58,20 @@ class TargetSampler:
 
     async def _draw(
         self, messages: Sequence[Message], task: Task, round_: int, attempt: int, count: int
-    ) -> list[tuple[str, str | None]]:
-        if self.request_n:
-            sites, n = [CallSite(task.id, "target", round_, f"sample/{attempt}")], count
-        else:
-            sites, n = [CallSite(task.id, "target", round_, f"sample/{attempt}.{i}") for i in range(count)], 1
-        completions = await complete_all(self.model.complete(messages, site, n=n) for site in sites)
-        return [pair for done in completions for pair in zip(done.texts, done.finish_reasons, strict=True)]
+    ) -> list[tuple[str, str | None, str | None]]:
+        """Draw `count` responses, shared out over the models; the first ones get what is left over."""
+        requests: list[tuple[ModelClient, CallSite, int]] = []
+        for place, model in enumerate(self.models):
+            share = count // len(self.models) + (place < count % len(self.models))
+            step = f"sample/{attempt}" if place == 0 else f"sample/{attempt}/generator/{place}"
+            sizes = [share] if self.request_n else [1] * share
+            for part, n in enumerate(sizes):
+                if n:
+                    requests.append((model, CallSite(task.id, "target", round_, step if self.request_n else f"{step}.{part}"), n))
+        completions = await complete_all(model.complete(messages, site, n=n) for model, site, n in requests)
+        several = len(self.models) > 1
+        return [
+            (text, reason, model.model_id if several else None)
+            for (model, _, _), done in zip(requests, completions, strict=True)
+            for text, reason in zip(done.texts, done.finish_reasons, strict=True)
+        ]

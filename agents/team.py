@@ -9,6 +9,7 @@ from anyprefer.agents.judge import ToolJudge
 from anyprefer.agents.library import load_prompts, prompt_hashes
 from anyprefer.agents.rewriter import PromptRewriter
 from anyprefer.agents.sampler import TargetSampler
+from anyprefer.agents.scoring import Scorer
 from anyprefer.backends.calls import CallStore
 from anyprefer.backends.providers import Backends
 from anyprefer.config import ROLES, Recipe
@@ -46,16 +47,21 @@ def build_team(recipe: Recipe, backends: Backends, calls: CallStore, digest: str
     clients = {role: backends.client(role, calls) for role in ROLES}
     return Team(
         recipe=recipe,
-        sampler=TargetSampler(clients["target"], prompts["sample"], recipe.sampling, recipe.target.request_n),
+        sampler=TargetSampler(
+            (clients["target"], *backends.generators(calls)), prompts["sample"], recipe.sampling, recipe.target.request_n
+        ),
         judge=ToolJudge(
-            clients["judge"],
+            (clients["judge"], *backends.panel(calls)),
             prompts["choose_tools"],
-            prompts["score"],
+            prompts["answer"],
+            prompts["meta"],
+            Scorer(
+                prompts["score"], prompts["score_one"], recipe.judge, recipe.tools.evidence_chars, recipe.field, recipe.examples
+            ),
             recipe.judge,
             recipe.tools,
             tools,
             recipe.field,
-            recipe.examples,
         ),
         toolbox=Toolbox(tools, recipe.tools.timeout_seconds, calls),
         aggregator=KnowledgeAggregator(
@@ -70,7 +76,7 @@ def build_team(recipe: Recipe, backends: Backends, calls: CallStore, digest: str
             recipe.loop.feedback,
         ),
         calls=calls,
-        models={role: clients[role].model_id for role in ROLES},
+        models={name: backends.client(name, calls).model_id for name in recipe.members()},
         prompt_hashes=prompt_hashes(prompts),
         recipe_digest=digest,
     )

@@ -56,11 +56,24 @@ class JudgeConfig(RoleConfig):
 
     permutations: int = Field(default=1, ge=1, le=24)
     """Orderings of the candidates that are scored and averaged, against position bias. Each costs one call."""
-    analysis_chars: int = Field(default=400, ge=20)
-    """Longest analysis per candidate in characters; small models need a small number to keep to the point."""
+    method: Literal["listwise", "pointwise"] = "listwise"
+    """`listwise` scores all candidates in one reply (the paper's way); `pointwise` one at a time, with its evidence beside it:
+    more calls, shorter prompts, and what small judges need."""
+    expected_score: bool = False
+    """Take the expected value over the score token's log-probabilities instead of the score that was written, where the server
+    gives them. Breaks the ties of small judges; a large judge's written scores say as much."""
+    analysis_chars: int = Field(default=400, ge=0)
+    """Longest analysis per candidate in characters, 0 for none; small models need a small number to keep to the point."""
     self_reference: bool = False
-    """Have the judge work out its own answer first and compare against it. Large judges do so unasked; a small one that does
-    not tends to give every candidate the same score."""
+    """Have the judge solve the task itself first, once, and compare against its own answer."""
+    principles: tuple[str, ...] = ()
+    """Rules that every judgement must apply, one sentence each."""
+    aspects: dict[str, str] = Field(default_factory=dict)
+    """Name -> what it means. Each aspect is judged alone and the scores are averaged (UltraFeedback's way); one call each."""
+    panel: tuple[RoleConfig, ...] = ()
+    """Further judge models that score as well; the mean counts, and each verdict keeps the single scores."""
+    combine: Literal["mean", "meta"] = "mean"
+    """How several judgements become one: their mean, or the one that the judge prefers when it compares them (Meta-Rewarding)."""
 
 
 class SamplingConfig(Section):
@@ -68,15 +81,52 @@ class SamplingConfig(Section):
 
     num_candidates: int = Field(default=5, ge=1, le=26)
     """C in the paper (section 2.2), which fixes 5 to balance diversity and cost."""
+    generators: tuple[RoleConfig, ...] = ()
+    """Further models that answer beside the target, each an equal share of the candidates (UltraFeedback's way). Pairs are then
+    no longer the target's own responses."""
     max_resamples: int = Field(default=3, ge=0)
     """Further requests for candidates that turned out empty or equal to another one."""
+
+
+class ServerConfig(Section):
+    """An MCP server, either a program that is started here (`command`) or an address (`url`)."""
+
+    command: tuple[str, ...] = ()
+    """Program and arguments of a server that speaks over its standard input and output."""
+    env_from: tuple[str, ...] = ()
+    """Names of environment variables that the program gets, besides PATH, HOME and the like."""
+    cwd: str | None = None
+    """Folder that the program starts in; None is the current one."""
+    url: str | None = None
+    """Address of a server that speaks streamable HTTP."""
+    headers_env: dict[str, str] = Field(default_factory=dict)
+    """HTTP header -> the environment variable that holds its value, so that no secret stands in a recipe."""
+    connect_seconds: float = Field(default=20.0, gt=0)
+    """Limit for starting, greeting and listing; interpreters with many packages take seconds to start."""
+    call_seconds: float = Field(default=30.0, gt=0)
+    """Limit of one call; `tools.timeout_seconds` holds as well."""
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> "ServerConfig":
+        if bool(self.command) == bool(self.url):
+            raise ValueError("give either command, to start a server, or url, to reach one")
+        if self.url and (self.env_from or self.cwd):
+            raise ValueError("env_from and cwd are for a server with a command; a url takes headers_env")
+        if self.command and self.headers_env:
+            raise ValueError("headers_env is for a server with a url; a command takes env_from")
+        if self.url and (not self.url.startswith(("http://", "https://")) or "@" in self.url.split("/")[2]):
+            raise ValueError("url must begin with http:// or https:// and hold no credentials; use headers_env for those")
+        return self
 
 
 class ToolsConfig(Section):
     """Which tools the judge may use."""
 
     names: tuple[str, ...] = ()
-    """Registered tools; empty scores without evidence (the self-rewarding methods)."""
+    """Registered tools, `langchain:module:NAME` for any LangChain tool and `mcp:SERVER/TOOL` for a tool of a server below;
+    empty scores without evidence (the self-rewarding methods). No tool of a server can be called that is not named here."""
+    servers: dict[str, ServerConfig] = Field(default_factory=dict)
+    """Name -> an MCP server, for `mcp:` tools."""
     choose: Literal["judge", "always"] = "judge"
     """`judge` asks the judge which tools to call (the paper's way); `always` calls every tool with its default arguments,
     which saves a call and helps judges too small to choose."""
@@ -193,6 +243,7 @@ class Recipe(Section):
             )
         if self.pair.chosen == "best" and self.sampling.num_candidates < 2:
             raise ValueError("sampling.num_candidates must be at least 2, or pair.chosen = 'reference'")
+        self._check_judge()
         lowest = self.pair.rejected_rank or self.sampling.num_candidates
         if self.pair.chosen == "best" and self.pair.chosen_rank >= lowest:
             raise ValueError(
@@ -202,6 +253,19 @@ class Recipe(Section):
             raise ValueError(f"pair ranks must not exceed sampling.num_candidates = {self.sampling.num_candidates}")
         return self
 
+    def _check_judge(self) -> None:
+        judge = self.judge
+        if judge.method == "pointwise" and judge.permutations > 1:
+            raise ValueError(
+                "judge.permutations orders responses that are shown together: set it to 1 or judge.method = 'listwise'"
+            )
+        if judge.combine == "meta" and judge.permutations * (1 + len(judge.panel)) < 2:
+            raise ValueError(
+                "judge.combine = 'meta' compares judgements: set judge.permutations to 2 or more, or name a judge.panel"
+            )
+        if any(not member.model for member in (*judge.panel, *self.sampling.generators)):
+            raise ValueError("judge.panel and sampling.generators: every entry needs a model")
+
     def role(self, name: str) -> RoleConfig:
         """The configuration of a role; a role without a model of its own borrows the judge's connection."""
         config: RoleConfig = getattr(self, name)
@@ -209,6 +273,12 @@ class Recipe(Section):
             return config
         borrowed = ("model", "base_url", "api_key_env", "timeout_seconds", "max_retries", "extra_body")
         return config.model_copy(update={key: getattr(self.judge, key) for key in borrowed})
+
+    def members(self) -> dict[str, RoleConfig]:
+        """Every model of the recipe: the roles by name, then the judge's panel and the further generators by their place."""
+        found = {name: self.role(name) for name in ROLES}
+        found |= {f"judge.panel.{i}": config for i, config in enumerate(self.judge.panel)}
+        return found | {f"sampling.generators.{i}": config for i, config in enumerate(self.sampling.generators)}
 
 
 ROLES = ("target", "judge", "aggregator", "critic", "rewriter")

@@ -81,6 +81,8 @@ class Candidate(Value):
     text: str
     finish_reason: str | None = None
     """As the server reports it; "length" means that the response was cut off."""
+    model: str | None = None
+    """Which model wrote it, where the recipe has more than one generator."""
 
 
 class ToolCall(Value):
@@ -115,7 +117,9 @@ class Verdict(Value):
     candidate: int = Field(ge=0)
     analysis: str
     score: float = Field(ge=1, le=10)
-    """Mean over the orderings shown to the judge, 1 (worst) to 10 (perfect)."""
+    """1 (worst) to 10 (perfect): the mean of `scores`, or the one that a meta-judge preferred."""
+    scores: tuple[float, ...] = ()
+    """The scores of the single judgements: each model of the panel, each ordering; in the same order for every candidate."""
 
 
 class PreferencePair(Value):

@@ -31,10 +31,12 @@ class LoopbackModel:
         """SHA-256 of a request body -> replies sent in full."""
         self.before: Callable[[Body], int | None] = lambda body: None
         self.delay_seconds = 0.0
+        self.logprobs = True
+        """Whether the server knows log-probabilities."""
         self.replies: dict[str | None, Reply] = {
             None: free_text, "ToolChoice": no_tools, "Notes": lambda body, choice: {"text": "notes"},
             "ScoreSheet": scores_by_text, "PairReview": review(9), "JointRewrite": rewrite, "TargetRewrite": rewrite,
-            "JudgeRewrite": rewrite,
+            "JudgeRewrite": rewrite, "Score": score_by_text, "MetaVerdict": lambda body, choice: {"analysis": "x", "better": "B"},
         }  # fmt: skip
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -100,7 +102,17 @@ class LoopbackModel:
     def _choice(self, body: Body, number: int) -> Body:
         value = self.replies[title_of(body)](body, number)
         text = value if isinstance(value, str) else json.dumps(value)
-        return {"index": number, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+        choice = {"index": number, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+        if body.get("logprobs") and self.logprobs:
+            choice["logprobs"] = {"content": [_token(letter) for letter in text]}
+        return choice
+
+
+def _token(letter: str) -> Body:
+    """One letter; a digit is half as likely as the letter says, the rest goes to 0."""
+    others = [(letter, -0.7), ("0", -0.7)] if letter.isdigit() else [(letter, 0.0)]
+    tops = [{"token": other, "logprob": value, "bytes": list(other.encode())} for other, value in others]
+    return {**tops[0], "top_logprobs": tops}
 
 
 async def _models(request: web.Request) -> web.Response:
@@ -138,6 +150,13 @@ def scores_by_text(body: Body, choice: int) -> Body:
         "analyses": [f"about {text[:20]}" for text in texts],
         "scores": [1 + random.Random(text).randrange(10) for text in texts],
     }
+
+
+def score_by_text(body: Body, choice: int) -> Body:
+    """The same judge with one response before it; the scale's end stands in the schema."""
+    fields = body["response_format"]["json_schema"]["schema"]["properties"]
+    score = random.Random(responses_in(body)[0]).randint(fields["score"]["minimum"], fields["score"]["maximum"])
+    return {**({"analysis": "about it"} if "analysis" in fields else {}), "score": score}
 
 
 def review(score: int) -> Reply:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from anyprefer.backends.calls import CallSite, CallStore, StoredCall, call_key
 from anyprefer.backends.failures import model_errors
+from anyprefer.backends.logprobs import TOP, Digits, find_digits
 from anyprefer.errors import MalformedReplyError
 from anyprefer.prompts import clip
 from anyprefer.types import Message
@@ -33,6 +34,8 @@ class Completion:
     texts: tuple[str, ...]
     finish_reasons: tuple[str | None, ...]
     key: str
+    digits: Digits | None = None
+    """Of the first choice, where they were asked for and the server gave them."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,13 @@ class ModelClient:
     """Counts the tokens of several choices, for servers whose usage covers only the first of them."""
 
     async def complete(
-        self, messages: Sequence[Message], site: CallSite, *, n: int = 1, schema: dict[str, Any] | None = None
+        self,
+        messages: Sequence[Message],
+        site: CallSite,
+        *,
+        n: int = 1,
+        schema: dict[str, Any] | None = None,
+        digits: bool = False,
     ) -> Completion:
         """Ask for `n` replies in one request, or hand back the journalled ones.
 
@@ -61,6 +70,7 @@ class ModelClient:
             site: Where in the run the call belongs.
             n: Number of choices.
             schema: A JSON schema that the server must hold the reply to.
+            digits: Ask for the log-probabilities of the reply's digits as well.
 
         Raises:
             ModelUnavailableError: No answer after all retries.
@@ -68,14 +78,18 @@ class ModelClient:
         """
         request = {
             "model": self.model_id, "params": self.params, "messages": [message.model_dump() for message in messages],
-            "n": n, "schema": schema, "seed": site.seed(self.seed),
+            "n": n, "schema": schema, "seed": site.seed(self.seed), **({"digits": TOP} if digits else {}),
         }  # fmt: skip
         key = call_key(site, request)
         call = self.calls.get(key)
         if call is None:
-            call = await self._request(key, messages, site, n, schema)
+            options: dict[str, Any] = {"n": n} if n > 1 else {}
+            if digits:
+                options |= {"logprobs": True, "top_logprobs": TOP}
+            call = await self._request(key, messages, site, schema, options)
             self.calls.put(call)
-        return Completion(tuple(call.reply["texts"]), tuple(call.reply["finish_reasons"]), key)
+        places = [(place, chances) for place, chances in call.reply.get("digits") or ()] or None
+        return Completion(tuple(call.reply["texts"]), tuple(call.reply["finish_reasons"]), key, places)
 
     async def structured(self, messages: Sequence[Message], site: CallSite, schema: type[Reply]) -> Reply:
         """Ask for a reply that fits a pydantic model; show the model its error once, then give up.
@@ -83,16 +97,26 @@ class ModelClient:
         Raises:
             MalformedReplyError: Neither reply fits; the message holds the error and the start of the last reply.
         """
+        return (await self.structured_completion(messages, site, schema))[0]
+
+    async def structured_completion(
+        self, messages: Sequence[Message], site: CallSite, schema: type[Reply], *, digits: bool = False
+    ) -> tuple[Reply, Completion]:
+        """Likewise, with the completion that the reply was read from.
+
+        Raises:
+            MalformedReplyError: Neither reply fits.
+        """
         form = schema.model_json_schema()
-        first = await self.complete(messages, site, schema=form)
+        first = await self.complete(messages, site, schema=form, digits=digits)
         try:
-            return schema.model_validate_json(first.texts[0])
+            return schema.model_validate_json(first.texts[0]), first
         except ValidationError as error:
             repair = _repair_messages(messages, first.texts[0], error)
         again = CallSite(site.task_id, site.role, site.round, f"{site.step}/repair")
-        second = await self.complete(repair, again, schema=form)
+        second = await self.complete(repair, again, schema=form, digits=digits)
         try:
-            return schema.model_validate_json(second.texts[0])
+            return schema.model_validate_json(second.texts[0]), second
         except ValidationError as error:
             for completion in (first, second):
                 self.calls.mark_bad(completion.key)
@@ -103,10 +127,10 @@ class ModelClient:
             ) from None
 
     async def _request(
-        self, key: str, messages: Sequence[Message], site: CallSite, n: int, schema: dict[str, Any] | None
+        self, key: str, messages: Sequence[Message], site: CallSite, schema: dict[str, Any] | None, options: dict[str, Any]
     ) -> StoredCall:
         chat = await self.connect()
-        options: dict[str, Any] = {"seed": site.seed(self.seed)} | ({"n": n} if n > 1 else {})
+        options = {"seed": site.seed(self.seed), **options}
         if schema is not None:
             form = {"type": "json_schema", "json_schema": {"name": schema["title"], "strict": True, "schema": schema}}
             options["extra_body"] = {**self.params.get("extra_body", {}), "response_format": form}
@@ -115,7 +139,7 @@ class ModelClient:
         with model_errors(self.role, self.model_id):
             result = await chat.agenerate([conversation], **options)
         call = _stored(key, site, result, time.perf_counter() - start)
-        if n > 1 and self.count_tokens is not None:
+        if len(call.reply["texts"]) > 1 and self.count_tokens is not None:
             return replace(call, completion_tokens=await self.count_tokens(call.reply["texts"]))
         return call
 
@@ -139,11 +163,14 @@ def _stored(key: str, site: CallSite, result: LLMResult, seconds: float) -> Stor
     if not generations:
         raise MalformedReplyError(f"{site.role} model gave no choice at all: check that the endpoint is a chat completion server")
     usage = (result.llm_output or {}).get("token_usage") or {}
+    chances = (generations[0].generation_info or {}).get("logprobs") or {}
+    digits = {"digits": find_digits(generations[0].text, chances["content"])} if chances.get("content") else {}
     return StoredCall(
         key=key, site=site, kind="model", seconds=seconds,
         reply={
             "texts": [_encodable(generation.text) for generation in generations],
             "finish_reasons": [(generation.generation_info or {}).get("finish_reason") for generation in generations],
+            **digits,
         },
         prompt_tokens=usage.get("prompt_tokens") or 0, completion_tokens=usage.get("completion_tokens") or 0,
     )  # fmt: skip

@@ -21,7 +21,7 @@ from anyprefer.backends.client import ModelClient, complete_all
 from anyprefer.backends.embedded import EmbeddedServer, EmbeddedServers
 from anyprefer.backends.failures import model_errors
 from anyprefer.backends.weights import resolve_weights
-from anyprefer.config import ROLES, Recipe, RoleConfig
+from anyprefer.config import Recipe, RoleConfig
 from anyprefer.errors import ConfigError, ModelUnavailableError
 
 PROVIDERS = ("openai", "llamacpp")
@@ -46,8 +46,9 @@ class Backends:
         self._http: httpx2.AsyncClient | None = None
         self._chats: dict[str, tuple[BaseChatModel, EmbeddedServer | None]] = {}
         self._lock = asyncio.Lock()
-        for role in ROLES:
-            _check_role(role, recipe.role(role))
+        self._members = recipe.members()
+        for name, config in self._members.items():
+            _check_role(name, config)
 
     async def __aenter__(self) -> Self:
         return self
@@ -63,9 +64,17 @@ class Backends:
             self._http = None
         await self._servers.aclose()
 
+    def panel(self, calls: CallStore) -> tuple[ModelClient, ...]:
+        """The clients of the judges beside the judge itself."""
+        return tuple(self.client(name, calls) for name in self._members if name.startswith("judge.panel."))
+
+    def generators(self, calls: CallStore) -> tuple[ModelClient, ...]:
+        """The clients of the models that answer beside the target."""
+        return tuple(self.client(name, calls) for name in self._members if name.startswith("sampling.generators."))
+
     def client(self, role: str, calls: CallStore) -> ModelClient:
         """The journalled client of a role; connects on its first request."""
-        config = self.recipe.role(role)
+        config = self._members[role]
         identity = config.model if config.base_url is None else f"{config.model}@{config.base_url}"
         params = config.model_dump(include={"temperature", "top_p", "max_tokens", "extra_body"})
         counter = self._token_counter(role) if config.model.startswith("llamacpp:") else None
@@ -81,7 +90,7 @@ class Backends:
         """
         for role in self._roles_in_use():
             await self._connector(role)()
-        urls = {config.base_url for role in self._roles_in_use() if (config := self.recipe.role(role)).base_url}
+        urls = {config.base_url for role in self._roles_in_use() if (config := self._members[role]).base_url}
         await asyncio.gather(*(self._probe(url) for url in sorted(urls)))
 
     def _roles_in_use(self) -> list[str]:
@@ -91,7 +100,7 @@ class Backends:
             idle.add("aggregator")
         if recipe.loop.feedback == "none" or recipe.loop.max_rounds == 0:
             idle.add("rewriter")
-        return [role for role in ROLES if role not in idle]
+        return [name for name in self._members if name not in idle]
 
     async def _probe(self, base_url: str) -> None:
         """Any HTTP answer will do: some servers have no model list."""
@@ -121,7 +130,7 @@ class Backends:
             if server is None:
                 raise ModelUnavailableError(f"{role} has no embedded server that could count tokens")
             url = server.url
-            with model_errors(role, self.recipe.role(role).model):
+            with model_errors(role, self._members[role].model):
                 reply = await self._http_client().post(f"{url.removesuffix('/v1')}/tokenize", json={"content": text})
                 return len(reply.json()["tokens"])
 
@@ -131,7 +140,7 @@ class Backends:
         return count_all
 
     async def _open(self, role: str) -> tuple[BaseChatModel, EmbeddedServer | None]:
-        config = self.recipe.role(role)
+        config = self._members[role]
         provider, _, name = config.model.partition(":")
         if provider == "llamacpp":
             weights = await asyncio.to_thread(resolve_weights, name, self._progress)

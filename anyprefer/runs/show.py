@@ -22,8 +22,8 @@ def show_pairs(records: Path, console: Console) -> None:
         pair = record.best.pair
         lines = (
             f"\ntask {record.task.id}: {_short(record.task.text)}",
-            f"  chosen   ({pair.chosen_score:g}): {_short(pair.chosen)}",
-            f"  rejected ({pair.rejected_score:g}): {_short(pair.rejected)}",
+            f"  chosen   ({pair.chosen_score:.3g}): {_short(pair.chosen)}",
+            f"  rejected ({pair.rejected_score:.3g}): {_short(pair.rejected)}",
             f"  reward {record.best.reward:g}/10 in round {record.best.round + 1}",
         )
         console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

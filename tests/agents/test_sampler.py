@@ -52,3 +52,19 @@ def test_server_that_refuses_n_gets_single_requests_with_different_seeds() -> No
         assert len({candidate.text for candidate in candidates}) == 5
         assert [body.get("n") for body in model.requests] == [None] * 5
         assert len({body["seed"] for body in model.requests}) == 5
+
+
+def test_generators_share_the_candidates_and_sign_them() -> None:
+    with LoopbackModel() as model:
+        recipe = recipe_data(model.url)
+        others = [{"model": f"openai:{name}", "base_url": model.url} for name in ("second", "third")]
+
+        async def main() -> tuple[Candidate, ...]:
+            async with Backends(parse_recipe({**recipe, "sampling": {"generators": others}})) as backends:
+                return await build_team(backends.recipe, backends, MemoryCalls()).sampler.sample(CHAT, Prompts(), 0)
+
+        candidates = asyncio.run(main())
+        asked = sorted((body["model"], body.get("n") or 1) for body in model.requests)
+        assert asked == [("m", 2), ("second", 2), ("third", 1)]
+        names = [(item.model or "").split("@")[0] for item in candidates]
+        assert names == ["openai:m"] * 2 + ["openai:second"] * 2 + ["openai:third"]
