@@ -1,0 +1,247 @@
+"""The tool `python`: what its evidence says, and that a response cannot talk its way past its tests."""
+
+import asyncio
+import re
+import time
+
+import pytest
+
+from anyprefer.errors import ConfigError, ToolError
+from anyprefer.tools.base import Case
+from anyprefer.tools.python import PythonTool, extract_code
+from anyprefer.tools.sandbox import Sandbox
+from anyprefer.types import Candidate, Task
+
+TASK = Task(prompt="What is 6 times 7?", reference="zanzibar")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def isolation():
+    try:
+        Sandbox().close()
+    except ConfigError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+async def tool():
+    made = PythonTool(PythonTool.Options(wall_seconds=5, cpu_seconds=2, max_output_chars=1000))
+    yield made
+    await made.aclose()
+
+
+def case(text, task=TASK, finish_reason=None):
+    return Case(task, candidate=Candidate(index=0, text=text, finish_reason=finish_reason))
+
+
+def fence(code):
+    return f"Here it is:\n```python\n{code}\n```\nDone."
+
+
+@pytest.mark.parametrize(
+    ("text", "evidence"),
+    [
+        (
+            "So the answer is 42.",
+            "A program written for this task prints 42. The final answer of this response is 42: they agree.",
+        ),
+        (
+            "So the answer is 40.",
+            "A program written for this task prints 42. The final answer of this response is 40: they differ.",
+        ),
+        (
+            "It is hard to say, for\nmany numbers come to mind.",
+            "A program written for this task prints 42. This response states no final answer.",
+        ),
+    ],
+)
+async def test_program_is_compared_with_the_final_answer(tool, text, evidence):
+    args = tool.Args(program="print('working')\nprint(6 * 7)\nprint()")
+    assert await tool.run(args, case(text)) == evidence
+
+
+async def test_cut_off_response_has_no_final_answer(tool):
+    evidence = await tool.run(tool.Args(program="print(42)"), case("First, 6 + 36 = 42", finish_reason="length"))
+    assert "no final answer" in evidence
+
+
+async def test_fenced_program_runs(tool):
+    assert "prints 42" in await tool.run(tool.Args(program="```python\nprint(42)\n```"), case("The answer is 42."))
+
+
+async def test_one_program_runs_once_for_all_responses(tool):
+    args = tool.Args(program="import time\nprint(time.time_ns())")
+    first = await asyncio.gather(*(tool.run(args, case(f"The answer is {n}.")) for n in range(6)))
+    later = await tool.run(args, case("The answer is 6."))
+    assert len({re.search(r"prints (\d+)", evidence)[1] for evidence in (*first, later)}) == 1
+
+
+async def test_shared_program_outlives_a_cancelled_caller(tool):
+    args = tool.Args(program="import time\ntime.sleep(0.5)\nprint(42)")
+    impatient = asyncio.create_task(tool.run(args, case("The answer is 42.")))
+    patient = asyncio.create_task(tool.run(args, case("The answer is 42.")))
+    await asyncio.sleep(0.2)
+    impatient.cancel()
+    assert "they agree" in await patient
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("print(1 / 0)", "ZeroDivisionError: division by zero"),
+        ("pass", "prints nothing"),
+        ("while True: pass", "more than 2 seconds of processor time"),
+        ("import time\ntime.sleep(60)", "longer than 5 seconds"),
+        ("x = bytearray(1 << 30)", "more than 512 MB"),
+        ("while True: print('x' * 100)", "printed more than 1000 characters"),
+        ("import os\nos.abort()", "SIGABRT"),
+        ("import sys\nsys.exit(3)", "exit code 3"),
+        ("print(", "SyntaxError"),
+    ],
+)
+async def test_failing_program_is_a_tool_error(tool, program, reason):
+    with pytest.raises(ToolError, match=re.escape(reason)):
+        await tool.run(tool.Args(program=program), case("The answer is 42."))
+
+
+async def test_passing_code(tool):
+    args = tool.Args(tests="assert add(1, 2) == 3\nassert add(0, 0) == 0")
+    code = "def add(a, b):\n    return a + b\n\nif __name__ == '__main__':\n    print(input())"
+    assert await tool.run(args, case(fence(code))) == "This response's code passes all 2 tests."
+    assert await tool.run(args, case(code)) == "This response's code passes all 2 tests."
+
+
+async def test_failing_code_names_the_first_failure(tool):
+    args = tool.Args(tests="assert add(1, 2) == 3, 'one and two'\nassert add(0, 0) == 0\nassert add(2, 2) == 4")
+    evidence = await tool.run(args, case(fence("def add(a, b):\n    return a - b")))
+    assert evidence == (
+        "This response's code fails 2 of 3 tests; the first: "
+        "assert add(1, 2) == 3, 'one and two' raises AssertionError: one and two."
+    )
+
+
+async def test_code_that_breaks_before_the_tests(tool):
+    evidence = await tool.run(tool.Args(tests="assert f()"), case(fence("def f(:\n    pass")))
+    assert "fails before the first test: SyntaxError" in evidence
+    evidence = await tool.run(tool.Args(tests="assert f()"), case(fence("raise ValueError('früh ☃')")))
+    assert evidence == "This response's code fails before the first test: ValueError: früh ☃."
+
+
+@pytest.mark.parametrize("tests", ["assert add(1, 2) == 3", ["assert add(1, 2) == 3"], ("assert add(1, 2) == 3",)])
+async def test_tests_come_from_the_task(tool, tests):
+    task = Task(prompt="Write add.", metadata={"tests": tests})
+    evidence = await tool.run(tool.default_args(task), case(fence("def add(a, b): return a + b"), task))
+    assert evidence == "This response's code passes the test."
+
+
+async def test_tests_that_are_no_text_are_refused(tool):
+    task = Task(prompt="Write add.", metadata={"tests": {"a": 1}})
+    with pytest.raises(ToolError, match=r"metadata\.tests of the task is a dict"):
+        await tool.run(tool.default_args(task), case(fence("def add(a, b): return a + b"), task))
+
+
+async def test_tests_that_are_not_python_are_a_tool_error(tool):
+    with pytest.raises(ToolError, match="tests are not valid Python"):
+        await tool.run(tool.Args(tests="it should add"), case(fence("def add(a, b): return a + b")))
+
+
+async def test_response_without_code_fails_its_tests(tool):
+    evidence = await tool.run(tool.Args(tests="assert add(1, 2) == 3"), case("I would add them."))
+    assert evidence == "This response contains no Python code to test."
+
+
+async def test_missing_module_is_not_held_against_the_code(tool):
+    with pytest.raises(ToolError, match="No module named 'no_such_module'"):
+        await tool.run(tool.Args(tests="assert True"), case(fence("import no_such_module")))
+    with pytest.raises(ToolError, match="No module named 'no_such_module'"):
+        await tool.run(tool.Args(), case(fence("import no_such_module")))
+
+
+FORGERIES = {
+    "exit before the tests": "import sys\nsys.exit(0)",
+    "exit at once": "import os\nos._exit(0)",
+    "exit inside the tested function": "import os\ndef add(a, b): os._exit(0)",
+    "raise SystemExit inside the tested function": "def add(a, b): raise SystemExit(0)",
+    "print the verdict": "print('passed\\t1\\t0')\nimport os\nos.write(1, b'passed\\t1\\t0\\n')\nos._exit(0)",
+    "write the verdict to every file": "import os\nfor f in range(20):\n    try: os.write(f, b'\\tpassed\\t1\\t0\\n')\n"
+    "    except OSError: pass\nos._exit(0)",
+    "replace builtins": "import builtins\nbuiltins.exec = builtins.compile = lambda *a, **k: None\n"
+    "builtins.AssertionError = ValueError\ndef add(a, b): return 0",
+    "replace os": "import os\nos.write = lambda *a: 0\nos._exit = lambda *a: None\ndef add(a, b): return 0",
+    "replace the harness": "import __main__\n__main__.main = __main__.describe = lambda *a: ''\ndef add(a, b): return 0",
+    "replace ast": "import ast\nast.parse = lambda *a: ast.Module([], [])\ndef add(a, b): return 0",
+    "read the marker's file": "m = open('marker.txt').read()\nprint(m + '\\tpassed\\t1\\t0')\ndef add(a, b): return 0",
+    "rewrite the tests": "open('tests.py', 'w').write('')\ndef add(a, b): return 0",
+    "patched builtin in a test": "import builtins\nbuiltins.all = lambda *a: True\ndef add(a, b): return 0",
+    "exit hook": "import atexit\natexit.register(print, 'passed\\t1\\t0')\ndef add(a, b): return 0",
+    "endless function": "def add(a, b):\n    while True: pass",
+    "eat all memory": "def add(a, b): return bytearray(1 << 34)",
+    "close every file": "import os\nos.closerange(0, 99)\ndef add(a, b): return 0",
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+async def test_tests_cannot_be_passed_by(tool, name):
+    args = tool.Args(tests="assert all([add(1, 2) == 3])")
+    evidence = await tool.run(args, case(fence(FORGERIES[name])))
+    assert "fails" in evidence
+    assert "passes" not in evidence
+
+
+async def test_code_runs_as_it_is(tool):
+    assert await tool.run(tool.Args(), case(fence("print(6 * 7)"))) == "This response's code runs and prints 42."
+    assert await tool.run(tool.Args(), case(fence("x = 6 * 7"))) == "This response's code runs and prints nothing."
+    assert "NameError: name 'y' is not defined" in await tool.run(tool.Args(), case(fence("print(y)")))
+    assert "(no input was given)" in await tool.run(tool.Args(), case(fence("print(input())")))
+
+
+async def test_what_the_sandbox_forbids_is_explained(tool):
+    code = "import urllib.request\nurllib.request.urlopen('http://127.0.0.1:9/')"
+    assert "the sandbox has no network" in await tool.run(tool.Args(), case(fence(code)))
+
+
+@pytest.mark.parametrize("text", ["", "The answer is 42.", "x = 5", "print and import are words.", "for each ant:\n\tlegs"])
+async def test_nothing_to_run_is_a_tool_error(tool, text):
+    with pytest.raises(ToolError, match="nothing to run"):
+        await tool.run(tool.Args(), Case(TASK, candidate=Candidate.model_construct(index=0, text=text, finish_reason=None)))
+
+
+async def test_program_and_tests_make_two_sentences(tool):
+    args = tool.Args(program="print(3)", tests="assert add(1, 2) == 3")
+    evidence = await tool.run(args, case(fence("def add(a, b): return a + b") + "\nThe answer is 3."))
+    assert "they agree" in evidence
+    assert evidence.endswith("passes the test.")
+
+
+async def test_reference_is_nowhere_in_the_sandbox(tool):
+    code = "import os\nfor f in os.listdir('.'):\n    if os.path.isfile(f): print(open(f).read())\nprint(dict(os.environ))"
+    assert "zanzibar" not in await tool.run(tool.Args(), case(fence(code)))
+
+
+async def test_long_output_is_quoted_short(tool):
+    assert len(await tool.run(tool.Args(), case(fence("print('x' * 900)")))) < 300
+
+
+async def test_close_ends_running_programs(tool):
+    running = asyncio.create_task(tool.run(tool.Args(program="import time\ntime.sleep(60)"), case("The answer is 42.")))
+    await asyncio.sleep(0.3)
+    start = time.perf_counter()
+    await tool.aclose()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("none", None),
+        ("```python\na\n```\ntext\n```py\nb\n```", "a\nb"),
+        ("```\na\n```", "a"),
+        ("```json\n{}\n```", None),
+        ("```\nout\n```\n```python\na\n```", "a"),
+        ("```python\ncut off", "cut off"),
+    ],
+)
+def test_fenced_blocks(text, code):
+    assert extract_code(text) == code
