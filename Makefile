@@ -22,7 +22,7 @@ $(RUNTIME): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(DEV): $(RUNTIME)
-	$(PIP) -e '.[local,tools,parquet,dev]'
+	$(PIP) -e '.[local,tools,mcp,parquet,dev]'
 	@touch $@
 
 check: $(DEV)  ## Formatting, lint, types, layers and the size budget

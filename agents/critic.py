@@ -1,9 +1,9 @@
 """RewardCritic: scores a pair as training data (paper: section 2.3, appendix D.2)."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from anyprefer.agents.material import task_block, text_block
 from anyprefer.backends.calls import CallSite
@@ -17,9 +17,16 @@ class PairReview(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    preferred_analysis: Annotated[str, Field(min_length=1, max_length=400)]
-    dispreferred_analysis: Annotated[str, Field(min_length=1, max_length=400)]
+    preferred_analysis: str
+    dispreferred_analysis: str
     score: Annotated[int, Field(ge=1, le=10)]
+
+
+def review_schema(analysis_chars: int) -> type[PairReview]:
+    """The reply schema with the recipe's limit."""
+    analysis: Any = Annotated[str, Field(min_length=1, max_length=analysis_chars)]
+    fields: dict[str, Any] = {"preferred_analysis": (analysis, ...), "dispreferred_analysis": (analysis, ...)}
+    return create_model("PairReview", __base__=PairReview, **fields)
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class RewardCritic:
     prompt: Prompt
     field: str
     examples: str = ""
+    analysis_chars: int = 400
 
     async def critique(self, task: Task, pair: PreferencePair, round_: int) -> Critique:
         """Analyse both responses and score the pair 1-10.
@@ -44,6 +52,6 @@ class RewardCritic:
             "chosen": text_block(pair.chosen, "preferred response", nonce),
             "rejected": text_block(pair.rejected, "dispreferred response", nonce),
         })  # fmt: skip
-        review = await self.model.structured(messages, site, PairReview)
+        review = await self.model.structured(messages, site, review_schema(self.analysis_chars))
         analysis = f"Preferred: {review.preferred_analysis}\nDispreferred: {review.dispreferred_analysis}"
         return Critique(analysis=analysis, score=review.score)

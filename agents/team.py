@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from anyprefer.agents.aggregator import KnowledgeAggregator
 from anyprefer.agents.critic import RewardCritic
@@ -16,6 +17,14 @@ from anyprefer.config import ROLES, Recipe
 from anyprefer.tools.base import Tool
 from anyprefer.tools.registry import build_tools
 from anyprefer.tools.toolbox import Toolbox
+from anyprefer.types import Candidate, Prompts, Task
+
+
+class Sampler(Protocol):
+    """Whatever gives the loop its candidates."""
+
+    async def sample(self, task: Task, prompts: Prompts, round_: int) -> tuple[Candidate, ...]:
+        """See `TargetSampler.sample`."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,7 @@ class Team:
     """The players of the loop and what every record says about them."""
 
     recipe: Recipe
-    sampler: TargetSampler
+    sampler: Sampler
     judge: ToolJudge
     toolbox: Toolbox
     aggregator: KnowledgeAggregator
@@ -53,6 +62,7 @@ def build_team(recipe: Recipe, backends: Backends, calls: CallStore, digest: str
         judge=ToolJudge(
             (clients["judge"], *backends.panel(calls)),
             prompts["choose_tools"],
+            prompts["fill_in_arguments"],
             prompts["answer"],
             prompts["meta"],
             Scorer(
@@ -67,7 +77,7 @@ def build_team(recipe: Recipe, backends: Backends, calls: CallStore, digest: str
         aggregator=KnowledgeAggregator(
             clients["aggregator"], prompts["aggregate"], recipe.aggregator, recipe.field, recipe.tools.evidence_chars
         ),
-        critic=RewardCritic(clients["critic"], prompts["critique"], recipe.field, recipe.examples),
+        critic=RewardCritic(clients["critic"], prompts["critique"], recipe.field, recipe.examples, recipe.critic.analysis_chars),
         rewriter=PromptRewriter(
             clients["rewriter"],
             prompts["rewrite_both"],

@@ -76,6 +76,13 @@ class JudgeConfig(RoleConfig):
     """How several judgements become one: their mean, or the one that the judge prefers when it compares them (Meta-Rewarding)."""
 
 
+class CriticConfig(RoleConfig):
+    """The model that scores pairs."""
+
+    analysis_chars: int = Field(default=400, ge=40)
+    """Longest analysis of each response in characters; a critique is also what the rewriter has to work with."""
+
+
 class SamplingConfig(Section):
     """How candidates are drawn."""
 
@@ -127,9 +134,10 @@ class ToolsConfig(Section):
     empty scores without evidence (the self-rewarding methods). No tool of a server can be called that is not named here."""
     servers: dict[str, ServerConfig] = Field(default_factory=dict)
     """Name -> an MCP server, for `mcp:` tools."""
-    choose: Literal["judge", "always"] = "judge"
-    """`judge` asks the judge which tools to call (the paper's way); `always` calls every tool with its default arguments,
-    which saves a call and helps judges too small to choose."""
+    choose: Literal["judge", "arguments", "always"] = "judge"
+    """`judge` asks the judge which tools to call and why (the paper's way); `arguments` calls every tool and has the judge only
+    fill in the arguments, which helps judges too small to choose; `always` calls every tool with its default arguments, which
+    saves the judge's call."""
     max_calls: int = Field(default=4, ge=1, le=32)
     """Most tool calls the judge may choose in one round; a candidate-scoped tool counts once."""
     timeout_seconds: float = Field(default=30.0, gt=0)
@@ -217,7 +225,7 @@ class Recipe(Section):
     """Default task file, relative to the recipe; `--tasks` overrides it."""
     target: TargetConfig
     judge: JudgeConfig
-    critic: RoleConfig = RoleConfig()
+    critic: CriticConfig = CriticConfig()
     rewriter: RoleConfig = RoleConfig()
     aggregator: AggregatorConfig = AggregatorConfig()
     sampling: SamplingConfig = SamplingConfig()

@@ -14,21 +14,30 @@ from pydantic import BaseModel, ValidationError
 from anyprefer.config import ROLES, UNTRACKED, UNTRACKED_ROLE_KEYS, Recipe
 from anyprefer.errors import ConfigError
 
-PATH_OPTIONS = ("path", "index")
-"""Tool options that name a file; relative ones are relative to the recipe."""
+PATH_OPTIONS = ("path", "index", "corpus", "cache")
+"""Options of built-in tools that name a file; relative ones are relative to the recipe."""
 
 
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """Read, override and check a recipe; paths in it become absolute.
 
     Args:
-        path: A TOML file.
+        path: A TOML file; with `extends = "other.toml"` it holds only what differs from a recipe beside it.
         overrides: `a.b=c` assignments; the value is read as TOML, or as text where it is none.
 
     Raises:
         ConfigError: The file is missing or no TOML, or a key is unknown or wrong; names key, value and fix.
     """
     path = Path(path)
+    data = _read_tables(path)
+    for override in overrides:
+        _assign(data, override)
+    recipe = parse_recipe(data, source=str(path))
+    return _anchor_paths(recipe, path.resolve().parent)
+
+
+def _read_tables(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The tables of a recipe file, laid over those of the file that its `extends` names."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -37,10 +46,21 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         raise ConfigError(f"cannot read recipe {str(path)!r}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    for override in overrides:
-        _assign(data, override)
-    recipe = parse_recipe(data, source=str(path))
-    return _anchor_paths(recipe, path.resolve().parent)
+    base = data.pop("extends", None)
+    if base is None:
+        return data
+    if not isinstance(base, str) or Path(base).name != base or path.parent / base in (path, *above):
+        raise ConfigError(f"{path}: extends = {base!r}: name another recipe file in the same folder, such as 'anyprefer.toml'")
+    return _lay_over(_read_tables(path.parent / base, (path, *above)), data)
+
+
+def _lay_over(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge tables; any other value, lists included, replaces the base's."""
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        merged[key] = _lay_over(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def parse_recipe(data: Mapping[str, Any], source: str = "recipe") -> Recipe:
@@ -99,11 +119,20 @@ def _anchor_paths(recipe: Recipe, folder: Path) -> Recipe:
         if config.prompts:
             updates[role] = config.model_copy(update={"prompts": {name: anchor(file) for name, file in config.prompts.items()}})
     options = {
-        tool: {key: anchor(value) if key in PATH_OPTIONS and isinstance(value, str) else value for key, value in table.items()}
+        tool: {key: anchor(value) if _is_path(tool, key, value) else value for key, value in table.items()}
         for tool, table in recipe.tools.options.items()
     }
-    updates["tools"] = recipe.tools.model_copy(update={"options": options})
+    servers = {
+        name: server.model_copy(update={"cwd": anchor(server.cwd)}) if server.cwd else server
+        for name, server in recipe.tools.servers.items()
+    }
+    updates["tools"] = recipe.tools.model_copy(update={"options": options, "servers": servers})
     return recipe.model_copy(update=updates)
+
+
+def _is_path(tool: str, key: str, value: Any) -> bool:
+    """What the options of a `langchain:` tool mean is its own business."""
+    return key in PATH_OPTIONS and isinstance(value, str) and ":" not in tool
 
 
 def _explain(problem: Any, model: type[BaseModel]) -> str:

@@ -8,7 +8,7 @@ from anyprefer.agents.library import load_prompts
 from anyprefer.backends.catalogue import find_entry
 from anyprefer.config import ROLES
 from anyprefer.data.tasks import check_tasks
-from anyprefer.recipes import load_recipe
+from anyprefer.recipes import digest_of, load_recipe
 from anyprefer.tools.registry import available_tools
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.toml"))
@@ -30,3 +30,17 @@ def test_recipe_is_whole(path: Path) -> None:
 
 def test_there_are_recipes() -> None:
     assert {"quickstart", "gsm8k"} <= {path.stem for path in RECIPES}
+
+
+def test_methods_differ_from_the_base_in_values_only() -> None:
+    methods = {path.stem: load_recipe(path) for path in RECIPES if path.parent.name == "methods"}
+    base = methods.pop("anyprefer")
+    assert {"self_rewarding", "self_rewarding_reference", "meta_rewarding", "ultrafeedback"} <= set(methods)
+    digests = {name: digest_of(recipe) for name, recipe in methods.items()}
+    assert digests.pop("feedback_joint") == digest_of(base)
+    assert len({*digests.values(), digest_of(base)}) == len(digests) + 1
+    for name, recipe in methods.items():
+        assert recipe.tasks == base.tasks
+        assert recipe.target == base.target, name
+        if "rewarding" in name:
+            assert recipe.judge.model == recipe.target.model

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Iterable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from pydantic import ValidationError
 
@@ -18,11 +18,34 @@ ENTRY_POINTS = "anyprefer.tools"
 
 BUILT_IN = {
     "calculator": "anyprefer.tools.calculator:Calculator",
+    "consensus": "anyprefer.tools.consensus:Consensus",
     "corpus_search": "anyprefer.tools.corpus_search:CorpusSearch",
+    "python": "anyprefer.tools.python:PythonTool",
+    "reward_model": "anyprefer.tools.reward_model:RewardModel",
+    "web_search": "anyprefer.tools.web_search:WebSearch",
 }
 """Name -> import path. A built-in name cannot be taken by another package."""
 
+ADAPTERS = {
+    "langchain": "anyprefer.tools.langchain_tool:LangChainAdapter",
+    "mcp": "anyprefer.tools.mcp_tool:McpAdapter",
+}
+"""Prefix of `PREFIX:...` names -> what makes the tools of another framework."""
+
 _METHODS = ("default_args", "run", "aclose")
+
+
+class ToolAdapter(Protocol):
+    """Makes the tools of one prefix for one recipe, so that they can share what they need."""
+
+    Options: ClassVar[type[ToolOptions]]
+
+    def make(self, name: str, options: ToolOptions) -> object:
+        """Make a tool; its attributes fit `Tool`, but are its own and not its class's.
+
+        Raises:
+            ConfigError: It cannot be made.
+        """
 
 
 def available_tools() -> dict[str, str]:
@@ -93,21 +116,36 @@ def build_tools(config: ToolsConfig) -> dict[str, Tool]:
     mistakes = [f"tools.names: {name!r} stands there twice; remove one" for name in _repeated(config.names)]
     unused = [name for name in config.options if name not in config.names]
     mistakes.extend(f"tools.options.{name}: {_explain_unused(name, config)}" for name in unused)
-    plans: list[tuple[str, type[Tool], ToolOptions]] = []
+    idle = [server for server in config.servers if not any(name.startswith(f"mcp:{server}/") for name in config.names)]
+    mistakes.extend(f"tools.servers.{server}: no 'mcp:{server}/...' is in tools.names; add one or remove it" for server in idle)
+    adapters: dict[str, ToolAdapter] = {}
+    plans: list[tuple[str, type[Tool] | ToolAdapter, ToolOptions]] = []
     for name in dict.fromkeys(config.names):
         try:
-            kind = load_tool_class(name)
+            kind = _find_maker(name, config, adapters)
             plans.append((name, kind, kind.Options.model_validate(config.options.get(name, {}))))
         except ConfigError as error:
             mistakes.append(str(error))
         except ValidationError as error:
-            mistakes.extend(_explain_options(name, kind, error))
+            mistakes.extend(_explain_options(name, kind.Options, error))
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return {name: _make_tool(name, kind, options) for name, kind, options in plans}
 
 
-def _make_tool(name: str, kind: type[Tool], options: ToolOptions) -> Tool:
+def _find_maker(name: str, config: ToolsConfig, adapters: dict[str, ToolAdapter]) -> type[Tool] | ToolAdapter:
+    """The class of a tool, or the adapter of its prefix, of which a recipe has one."""
+    prefix, colon, _ = name.partition(":")
+    if not colon or prefix not in ADAPTERS:
+        return load_tool_class(name)
+    if prefix not in adapters:
+        adapters[prefix] = _import_object(ADAPTERS[prefix])(config)
+    return adapters[prefix]
+
+
+def _make_tool(name: str, kind: type[Tool] | ToolAdapter, options: ToolOptions) -> Tool:
+    if not isinstance(kind, type):
+        return cast("Tool", kind.make(name, options))
     try:
         return kind(options)
     except ImportError as error:
@@ -121,7 +159,7 @@ def _explain_unused(name: str, config: ToolsConfig) -> str:
     return f"add {name!r} to tools.names or remove the options"
 
 
-def _explain_options(name: str, kind: type[Tool], error: ValidationError) -> list[str]:
+def _explain_options(name: str, model: type[ToolOptions], error: ValidationError) -> list[str]:
     """One line for each wrong option: its key, its value and what to do."""
     lines = []
     for problem in error.errors(include_url=False):
@@ -129,7 +167,7 @@ def _explain_options(name: str, kind: type[Tool], error: ValidationError) -> lis
         place = f"tools.options.{name}.{key}"
         value = _shorten(repr(problem["input"]))
         if problem["type"] == "extra_forbidden":
-            lines.append(f"{place} = {value}: there is no such option; {_suggest(key, kind.Options.model_fields)}")
+            lines.append(f"{place} = {value}: there is no such option; {_suggest(key, model.model_fields)}")
         elif problem["type"] == "missing":
             lines.append(f"{place} is missing: {name} cannot do without it")
         else:

@@ -111,3 +111,25 @@ def test_every_knob_is_documented() -> None:
         return names
 
     assert undocumented(Recipe) == []
+
+
+def test_extending_recipe_holds_only_what_differs(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text(
+        'name = "base"\ntasks = "t.jsonl"\n[target]\nmodel = "openai:m"\nmax_tokens = 7\n[judge]\nmodel = "openai:j"\n'
+        '[tools]\nnames = ["calculator"]\n'
+    )
+    (tmp_path / "mine.toml").write_text(
+        'extends = "base.toml"\nname = "mine"\n[target]\nmodel = "openai:n"\n[tools]\nnames = []\n'
+    )
+    recipe = load_recipe(tmp_path / "mine.toml", ["target.temperature=0.5"])
+    assert (recipe.name, recipe.target.model, recipe.target.max_tokens) == ("mine", "openai:n", 7)
+    assert (recipe.tools.names, recipe.judge.model, recipe.target.temperature) == ((), "openai:j", 0.5)
+    assert recipe.tasks == str(tmp_path / "t.jsonl")
+
+
+@pytest.mark.parametrize("base", ["mine.toml", "../base.toml", "missing.toml", "other.toml"])
+def test_recipe_that_extends_nothing_useful_is_refused(tmp_path: Path, base: str) -> None:
+    (tmp_path / "mine.toml").write_text(f'extends = "{base}"\nname = "mine"\n')
+    (tmp_path / "other.toml").write_text('extends = "mine.toml"\n')
+    with pytest.raises(ConfigError, match=r"extends|no recipe at"):
+        load_recipe(tmp_path / "mine.toml")

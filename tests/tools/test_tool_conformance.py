@@ -1,13 +1,15 @@
-"""What every tool must do, run over every built-in one."""
+"""What every tool must do, run over every built-in one and over one tool of each adapter."""
 
 import asyncio
 import time
 
 import pytest
+from loopback_mcp import McpHttpServer
+from loopback_web import LoopbackWeb
 from pydantic import ValidationError
 
-from anyprefer.config import ToolsConfig
-from anyprefer.errors import ToolError
+from anyprefer.config import ServerConfig, ToolsConfig
+from anyprefer.errors import ConfigError, ToolError
 from anyprefer.tools.base import Case, ToolArgs, ToolOptions
 from anyprefer.tools.registry import BUILT_IN, build_tools, list_problems, load_tool_class
 from anyprefer.types import Candidate, Task
@@ -27,24 +29,57 @@ HOSTILE = {
 }
 
 
+FOREIGN = ("langchain:langchain_example:look_up", "mcp:example/look_up")
+"""One tool of each adapter; the rest of what adapters do has tests of its own."""
+
+
 @pytest.fixture(params=sorted(BUILT_IN))
 def kind(request):
     return load_tool_class(request.param)
 
 
+@pytest.fixture(params=[*sorted(BUILT_IN), *FOREIGN])
+def tool_name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def mcp_server():
+    with McpHttpServer() as server:
+        yield server
+
+
 @pytest.fixture
-async def tool(kind, tmp_path, monkeypatch):
+def web():
+    with LoopbackWeb() as server:
+        yield server
+
+
+@pytest.fixture
+async def tool(tool_name, tmp_path, monkeypatch, request):
     monkeypatch.setenv("ANYPREFER_CACHE", str(tmp_path / "cache"))
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_text('{"title": "Ants", "text": "Ants have six legs."}\n' * 3)
     options = {"corpus_search": {"path": str(corpus)}}
-    used = {name: table for name, table in options.items() if name == kind.name}
-    [made] = build_tools(ToolsConfig(names=(kind.name,), options=used)).values()
+    if tool_name == "reward_model":
+        options[tool_name] = {"model": str(request.getfixturevalue("reward_model_folder")), "device": "cpu", "max_tokens": 2048}
+    if tool_name == "web_search":
+        options[tool_name] = {"endpoint": request.getfixturevalue("web").search_url, "spacing_seconds": 0.0}
+    servers = {"example": ServerConfig(url=request.getfixturevalue("mcp_server").url)} if tool_name.startswith("mcp:") else {}
+    used = {tool_name: options[tool_name]} if tool_name in options else {}
+    try:
+        [made] = build_tools(ToolsConfig(names=(tool_name,), options=used, servers=servers)).values()
+    except ConfigError as error:
+        if tool_name == "python":  # a machine without isolation, which the tool rightly refuses
+            pytest.skip(str(error))
+        raise
     yield made
     await made.aclose()
 
 
 def candidate_for(tool, text="3 * 7 = 22"):
+    if tool.name == "python" and text not in HOSTILE.values():
+        text = "```python\nprint(3 * 7)\n```"  # by default it runs the response's code, and says so where there is none
     # Past the validation that a server's reply goes through: a tool must stand what reaches it by other ways.
     return Candidate.model_construct(index=0, text=text, finish_reason=None) if tool.scope == "candidate" else None
 
@@ -72,6 +107,19 @@ def test_unknown_keys_are_refused(kind):
     for model in (kind.Args, kind.Options):
         with pytest.raises(ValidationError, match="extra_forbidden"):
             model.model_validate({"no_such_key": 1})
+
+
+def test_tool_fits_the_protocol(tool, tool_name):
+    assert tool.name == tool_name
+    assert tool.scope in ("task", "candidate")
+    assert tool.description
+    assert tool.description.isprintable()
+    assert len(tool.description) <= 350
+    assert issubclass(tool.Args, ToolArgs)
+    assert issubclass(tool.Options, ToolOptions)
+    assert all(field.description for model in (tool.Args, tool.Options) for field in model.model_fields.values())
+    with pytest.raises(ValidationError, match="extra_forbidden"):
+        tool.Args.model_validate({"no_such_key": 1})
 
 
 async def test_default_args_are_valid_for_any_task(tool):
