@@ -5,10 +5,9 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Annotated, Any, Literal, Union
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
-
+from anyprefer.agents.choice import argument_key, arguments_schema, choice_schema, describe_tools, expand_calls
 from anyprefer.agents.material import response_blocks, task_block
 from anyprefer.agents.meta import Judgement, choose_judgement, merge_opinions
 from anyprefer.agents.scoring import Material, Reading, Scorer
@@ -30,6 +29,7 @@ class ToolJudge:
     models: tuple[ModelClient, ...]
     """The judge itself, then the rest of its panel."""
     choose_prompt: Prompt
+    arguments_prompt: Prompt
     answer_prompt: Prompt
     meta_prompt: Prompt
     scorer: Scorer
@@ -50,12 +50,26 @@ class ToolJudge:
             ModelError: The model failed; its choice is never guessed.
         """
         if self.tools_config.choose == "always":
-            chosen = [(name, tool.default_args(task).model_dump(mode="json")) for name, tool in self.tools.items()]
+            calls = [
+                ToolCall(tool=name, args=tool.default_args(task).model_dump(mode="json")) for name, tool in self.tools.items()
+            ]
+        elif self.tools_config.choose == "arguments":
+            calls = await self._fill_in_arguments(task, candidates, round_)
         else:
             site = CallSite(task.id, "judge", round_, "choose_tools")
-            reply: Any = await self.model.structured(self._choose_messages(task, candidates, site), site, self._choice_schema())
-            chosen = [(call.tool, call.args.model_dump(mode="json")) for call in reply.calls]
-        return tuple(_expand(chosen, self.tools, candidates))
+            messages = self._choose_messages(self.choose_prompt, task, candidates, site)
+            reply: Any = await self.model.structured(messages, site, choice_schema(self.tools, self.tools_config.max_calls))
+            calls = [ToolCall(tool=call.tool, args=call.args.model_dump(mode="json"), why=call.why) for call in reply.calls]
+        return expand_calls(calls, self.tools, candidates)
+
+    async def _fill_in_arguments(self, task: Task, candidates: Sequence[Candidate], round_: int) -> list[ToolCall]:
+        schema = arguments_schema(self.tools)
+        filled: dict[str, Any] = {}
+        if schema is not None:
+            site = CallSite(task.id, "judge", round_, "fill_in_arguments")
+            messages = self._choose_messages(self.arguments_prompt, task, candidates, site)
+            filled = (await self.model.structured(messages, site, schema)).model_dump(mode="json")
+        return [ToolCall(tool=name, args=filled.get(argument_key(name), {})) for name in self.tools]
 
     async def score(
         self, task: Task, candidates: Sequence[Candidate], evidence: Sequence[Evidence], knowledge: Knowledge | None,
@@ -102,25 +116,15 @@ class ToolJudge:
         messages = self.answer_prompt.fill({"field": self.field, "task": task_block(task, nonce)})
         return (await self.model.complete(messages, site)).texts[0]
 
-    def _choose_messages(self, task: Task, candidates: Sequence[Candidate], site: CallSite) -> tuple[Message, ...]:
+    def _choose_messages(
+        self, prompt: Prompt, task: Task, candidates: Sequence[Candidate], site: CallSite
+    ) -> tuple[Message, ...]:
         nonce = site.nonce(self.model.calls.secret)
-        previews = [item.model_copy(update={"text": clip(item.text, _PREVIEW_CHARS)}) for item in candidates]
-        tools = "\n".join(f"- {name} ({tool.scope}): {tool.description}" for name, tool in self.tools.items())
-        return self.choose_prompt.fill({
-            "field": self.field, "tools": tools, "max_calls": str(self.tools_config.max_calls),
-            "task": task_block(task, nonce), "responses": response_blocks(previews, nonce),
-        })  # fmt: skip
-
-    def _choice_schema(self) -> type[BaseModel]:
-        """One variant per tool, so that the server's grammar and our validation hold the arguments to the tool's own model."""
-        strict = ConfigDict(extra="forbid")
-        variants: list[Any] = []
-        for name, tool in self.tools.items():
-            literal: Any = Literal[name]
-            variants.append(create_model(f"{name}_call", __config__=strict, tool=(literal, ...), args=(tool.Args, ...)))
-        variant: Any = Union[tuple(variants)]  # noqa: UP007 - built at run time
-        calls: Any = Annotated[list[variant], Field(max_length=self.tools_config.max_calls)]
-        return create_model("ToolChoice", __config__=strict, calls=(calls, ...))
+        values = {"field": self.field, "tools": describe_tools(self.tools), "task": task_block(task, nonce)}
+        if prompt is self.choose_prompt:
+            previews = [item.model_copy(update={"text": clip(item.text, _PREVIEW_CHARS)}) for item in candidates]
+            values |= {"max_calls": str(self.tools_config.max_calls), "responses": response_blocks(previews, nonce)}
+        return prompt.fill(values)
 
 
 def _verdict(index: int, kept: Sequence[Judgement], judgements: Sequence[Judgement]) -> Verdict:
@@ -149,15 +153,3 @@ def orderings(num_candidates: int, count: int) -> list[list[int]]:
         if order not in orders:
             orders.append(order)
     return orders[:count]
-
-
-def _expand(
-    chosen: Sequence[tuple[str, dict[str, Any]]], tools: Mapping[str, Tool], candidates: Sequence[Candidate]
-) -> list[ToolCall]:
-    calls: list[ToolCall] = []
-    for name, args in chosen:
-        if tools[name].scope == "task":
-            calls.append(ToolCall(tool=name, args=args))
-        else:
-            calls += [ToolCall(tool=name, args=args, candidate=candidate.index) for candidate in candidates]
-    return [call for i, call in enumerate(calls) if call not in calls[:i]]

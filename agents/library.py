@@ -15,6 +15,7 @@ PLACEHOLDERS: dict[str, dict[str, frozenset[str]]] = {
     "target": {"sample": frozenset({"guidance", "system"})},
     "judge": {
         "choose_tools": frozenset({"field", "tools", "max_calls", "task", "responses"}),
+        "fill_in_arguments": frozenset({"field", "tools", "task"}),
         "score": _SCORE | {"num_candidates"},
         "score_one": _SCORE,
         "answer": frozenset({"field", "task"}),

@@ -1,4 +1,4 @@
-"""The command line: `anyprefer run | export | models | tools | doctor`.
+"""The command line: `anyprefer run | show | export | evaluate | models | tools | doctor`.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 too many failed tasks, 2 bad usage, recipe or data,
 130 interrupted. Imports stand inside the verbs, so that help is quick.
@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 models_app = typer.Typer(no_args_is_help=True, help="The embedded models: list, fetch.")
 tools_app = typer.Typer(no_args_is_help=True, help="The judge's tools: list, try.")
+evaluate_app = typer.Typer(no_args_is_help=True, help="Measure a judge on data whose answers are known.")
+app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(models_app, name="models")
 app.add_typer(tools_app, name="tools")
 
@@ -86,6 +88,46 @@ def export(
     typer.echo(summary.model_dump_json(indent=2) if as_json else f"{summary.num_rows} pairs -> {summary.path}")
 
 
+@app.command()
+def show(
+    run_dir: Annotated[Path, typer.Argument(metavar="DIR", help="Run folder.")],
+    task_id: Annotated[str, typer.Argument(metavar="TASK_ID", help="Task id, or the start of one that no other task has.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Print everything that happened to one task, round by round."""
+    from rich.console import Console
+
+    from anyprefer.runs.record_view import find_record, show_record
+
+    record = find_record(run_dir, task_id)
+    if as_json:
+        typer.echo(record.model_dump_json(indent=2))
+    else:
+        show_record(record, Console())
+
+
+@evaluate_app.command("judge")
+def evaluate_judge(
+    recipe: RecipeArg,
+    data: Annotated[Path, typer.Option(help="Labelled pairs, or tasks with references; see docs/evaluation.md.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the journal and the results; default: runs/RECIPE-NAME-judge.")
+    ] = None,
+    arms: Annotated[str, typer.Option(help="Which of none, tools, feedback, both, with commas.")] = "none,tools,feedback,both",
+    limit: Annotated[int | None, typer.Option(min=1, help="Judge at most this many pairs.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a recipe key.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure how often a recipe's judge prefers the right response; run again to resume."""
+    from anyprefer.evaluation.judge_report import run_evaluation
+    from anyprefer.recipes import load_recipe
+
+    loaded = load_recipe(recipe, overrides or ())
+    folder = out or Path("runs") / f"{loaded.name}-judge"
+    report = asyncio.run(run_evaluation(loaded, data, folder, arms.split(","), limit, lambda line: typer.echo(line, err=True)))
+    typer.echo(report.model_dump_json(indent=2) if as_json else report.table())
+
+
 @models_app.command("list")
 def models_list(as_json: JsonFlag = False) -> None:
     """List the catalogue: size, licence and whether the weights are here."""
@@ -114,10 +156,12 @@ def models_fetch(name: Annotated[str, typer.Argument(help="Catalogue name.")]) -
 @tools_app.command("list")
 def tools_list() -> None:
     """List the registered tools and where each comes from."""
-    from anyprefer.tools.registry import available_tools
+    from anyprefer.tools.registry import ADAPTERS, available_tools
 
     for name, origin in sorted(available_tools().items()):
         typer.echo(f"{name:20} {origin}")
+    for prefix, origin in ADAPTERS.items():
+        typer.echo(f"{prefix + ':...':20} {origin}")
 
 
 @tools_app.command("try")
@@ -137,7 +181,14 @@ def tools_try(
     task = Task(prompt=text)
     response = Candidate(index=0, text=text)
     case = Case(task, (response,), response if tool.scope == "candidate" else None)
-    typer.echo(asyncio.run(tool.run(tool.default_args(task), case)))
+
+    async def once() -> str:
+        try:
+            return await tool.run(tool.default_args(task), case)
+        finally:
+            await tool.aclose()
+
+    typer.echo(asyncio.run(once()))
 
 
 @app.command()

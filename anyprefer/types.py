@@ -40,7 +40,7 @@ class Task(Value):
     """A trusted answer, used as the chosen response when the recipe says so."""
     application: str = "text"
     metadata: dict[str, Any] = Field(default_factory=dict)
-    """Carried through to the record and the export, never shown to a model."""
+    """Carried through to the record and the export. No model sees it, but the tool `python` runs `tests` and quotes one that fails."""
 
     @model_validator(mode="before")
     @classmethod
@@ -92,6 +92,8 @@ class ToolCall(Value):
     args: dict[str, Any] = Field(default_factory=dict)
     candidate: int | None = None
     """The index of the candidate it concerns; None for a call about the task."""
+    why: str = ""
+    """What the judge hoped to find out, in its own words."""
 
 
 class Evidence(Value):

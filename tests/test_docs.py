@@ -76,6 +76,25 @@ def test_journal_command_of_the_docs_counts_no_repeated_call(workplace: Path) ->
     assert sh(command, workplace).strip() == "0"
 
 
+def test_judging_page_command_runs_as_written(workplace: Path) -> None:
+    (workplace / "labelled.jsonl").write_text('{"prompt": "2 + 3?", "chosen": "2 + 3 = 5", "rejected": "2 + 3 = 6"}\n')
+    (command,) = blocks((ROOT / "docs" / "judging.md").read_text(encoding="utf-8"), "bash")
+    assert "| both |" in sh(command, workplace)
+
+
+def test_tools_page_lists_every_built_in_tool_and_its_recipe_is_valid() -> None:
+    from anyprefer.recipes import parse_recipe
+    from anyprefer.tools.registry import ADAPTERS, BUILT_IN
+
+    page = (ROOT / "docs" / "tools.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `([a-z_]+)", page, re.MULTILINE))
+    assert listed == {*BUILT_IN, *(prefix.rstrip(":") for prefix in ADAPTERS)}
+    models = {"name": "x", "target": {"model": "openai:m"}, "judge": {"model": "openai:m"}}
+    for fragment in blocks(page, "toml"):
+        if "[tools]" in fragment:
+            assert parse_recipe({**models, **tomllib.loads(fragment)}).tools.names
+
+
 def test_drawing_is_current() -> None:
     done = subprocess.run([sys.executable, str(ROOT / "docs" / "draw_graph.py"), "--check"], timeout=60, check=False)
     assert done.returncode == 0, "run make docs"

@@ -27,6 +27,10 @@ Result = TypeVar("Result")
 _MESSAGE_TYPES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 
 
+MAX_GRAMMAR_CHARS = 1000
+"""Longest text limit that is sent to a server."""
+
+
 @dataclass(frozen=True)
 class Completion:
     """The choices of one request."""
@@ -107,7 +111,7 @@ class ModelClient:
         Raises:
             MalformedReplyError: Neither reply fits.
         """
-        form = schema.model_json_schema()
+        form = strict_schema(schema)
         first = await self.complete(messages, site, schema=form, digits=digits)
         try:
             return schema.model_validate_json(first.texts[0]), first
@@ -142,6 +146,29 @@ class ModelClient:
         if len(call.reply["texts"]) > 1 and self.count_tokens is not None:
             return replace(call, completion_tokens=await self.count_tokens(call.reply["texts"]))
         return call
+
+
+def strict_schema(schema: type[BaseModel]) -> dict[str, Any]:
+    """A model's JSON schema as servers want it; validation still knows the model's own rules.
+
+    Every property is required, as strict servers demand. A long limit of a text goes: as a grammar it would be one state for
+    each character.
+    """
+
+    def require(node: Any) -> Any:
+        if isinstance(node, list):
+            return [require(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        found = {key: require(value) for key, value in node.items()}
+        if isinstance(found.get("properties"), dict) and found.get("type") == "object":
+            found["required"] = list(found["properties"])
+        if isinstance(found.get("maxLength"), int) and found["maxLength"] > MAX_GRAMMAR_CHARS:
+            del found["maxLength"]
+        return found
+
+    form: dict[str, Any] = require(schema.model_json_schema())
+    return form
 
 
 async def complete_all(calls: Iterable[Awaitable[Result]]) -> list[Result]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from anyprefer.backends.calls import MemoryCalls
 from anyprefer.backends.providers import Backends
 from anyprefer.errors import ConfigError
 from anyprefer.recipes import parse_recipe
-from anyprefer.types import Candidate, Evidence, Prompts, Task, Verdict
+from anyprefer.types import Candidate, Evidence, Prompts, Task, ToolCall, Verdict
 
 TASK = Task(id="t", prompt="What is 2 + 2?")
 CANDIDATES = tuple(Candidate(index=i, text=f"Response text {i}") for i in range(3))
@@ -105,6 +106,27 @@ def test_own_answer_is_worked_out_once_for_all_rounds(model: LoopbackModel) -> N
     assert model.titles() == [None, "ScoreSheet", "ScoreSheet"]
     assert all("I get 4." in prompt_of(body) for body in model.requests[1:])
     assert not any(item.text in prompt_of(model.requests[0]) for item in CANDIDATES)
+
+
+def test_judge_fills_in_arguments_and_every_tool_is_called(model: LoopbackModel, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (corpus / "a.txt").write_text("Two and two make four.")
+    model.replies["ToolArguments"] = lambda body, choice: {"corpus_search": {"query": "sums", "num_results": 2}}
+    tools = {
+        "names": ["calculator", "corpus_search"], "choose": "arguments", "options": {"corpus_search": {"path": str(corpus)}}
+    }  # fmt: skip
+
+    async def main() -> tuple[ToolCall, ...]:
+        async with Backends(parse_recipe(recipe_data(model.url, tools=tools))) as backends:
+            return await build_team(backends.recipe, backends, MemoryCalls()).judge.choose_tools(TASK, CANDIDATES, 0)
+
+    calls = asyncio.run(main())
+    assert [(call.tool, call.candidate) for call in calls] == [("calculator", i) for i in range(3)] + [("corpus_search", None)]
+    assert calls[-1].args == {"query": "sums", "num_results": 2}
+    prompt = prompt_of(model.requests[0])
+    assert "  - query: " in prompt
+    assert not any(item.text in prompt for item in CANDIDATES)
 
 
 @pytest.mark.parametrize(

@@ -64,11 +64,12 @@ def test_good_pair_is_accepted_in_one_round(model: LoopbackModel) -> None:
 
 def test_tools_route_hands_evidence_to_the_judge(model: LoopbackModel) -> None:
     model.replies[None] = lambda body, choice: f"2 + {choice} = 3"
-    model.replies["ToolChoice"] = lambda body, choice: {"calls": [{"tool": "calculator", "args": {}}]}
+    model.replies["ToolChoice"] = lambda body, choice: {"calls": [{"tool": "calculator", "why": "sums", "args": {}}]}
     record, nodes = run_task(model, Task(prompt="2 + 1?"), tools={"names": ["calculator"]})
     assert nodes == ["sample_candidates", *TOOLS, *LOOP, "record_preference"]
     best = record.best
     assert best is not None
+    assert [call.why for call in best.tool_calls] == ["sums"] * 5
     assert [item.candidate for item in best.evidence] == [0, 1, 2, 3, 4]
     assert "wrong" in best.evidence[0].content
     assert best.knowledge is not None
@@ -161,7 +162,7 @@ def test_reference_becomes_the_chosen_response(model: LoopbackModel) -> None:
 
 @pytest.mark.parametrize("node_schema", ["ToolChoice", "Notes", "ScoreSheet", "PairReview", "JointRewrite"])
 def test_nonsense_in_any_node_becomes_a_failed_record_that_says_where(model: LoopbackModel, node_schema: str) -> None:
-    model.replies["ToolChoice"] = lambda body, choice: {"calls": [{"tool": "calculator", "args": {}}]}
+    model.replies["ToolChoice"] = lambda body, choice: {"calls": [{"tool": "calculator", "why": "sums", "args": {}}]}
     model.replies["PairReview"] = review(2)
     model.replies[node_schema] = lambda body, choice: "I would rather not."
     record, _ = run_task(model, Task(prompt="Hello?"), tools={"names": ["calculator"]})

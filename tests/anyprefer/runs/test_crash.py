@@ -23,7 +23,7 @@ NUM_TASKS = 3
 def server() -> Iterator[LoopbackModel]:
     with LoopbackModel() as server:
         server.replies[None] = lambda body, choice: f"The sum is 2 + {choice} = {choice + 2}; {body['seed']}"
-        server.replies["ToolChoice"] = lambda body, choice: {"calls": [{"tool": "calculator", "args": {}}]}
+        server.replies["ToolChoice"] = lambda body, choice: {"calls": [{"tool": "calculator", "why": "sums", "args": {}}]}
         # The reward depends on the request's seed, which differs by round and is stable on resume: some tasks need a rewrite.
         server.replies["PairReview"] = lambda body, choice: review(2 + body["seed"] % 8)(body, choice)
         yield server

@@ -1,0 +1,189 @@
+"""Measure a judge: how often it prefers the right response, without help, with tools, with feedback, with both.
+
+Paper: section 3.5 and figure 4. The candidates are given, so only the judge, its tools, the critic and the rewriter work. The
+arms share one journal: what an arm has in common with another is paid for once, though each arm's cost counts all it needs.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from anyprefer.agents.team import Team, build_team
+from anyprefer.backends.calls import CallStore, StoredCall
+from anyprefer.backends.providers import Backends
+from anyprefer.config import Recipe
+from anyprefer.errors import ConfigError
+from anyprefer.evaluation.pairs import LabelledPair
+from anyprefer.graph.builder import build_graph, recursion_limit
+from anyprefer.types import Candidate, Prompts, RoleUsage, Task, Verdict
+
+Arm = Literal["none", "tools", "feedback", "both"]
+ARMS: tuple[Arm, ...] = ("none", "tools", "feedback", "both")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one pair was judged in one arm."""
+
+    task_id: str
+    margin: float | None
+    """Score of the right response minus that of the wrong one; None where judging failed."""
+    flipped: bool | None
+    """Whether single judgements (orderings, panel members) disagree on the better response; None where there is but one."""
+    rounds: int
+    error: str = ""
+
+
+@dataclass
+class ArmResult:
+    """All outcomes of one arm and what they cost."""
+
+    arm: Arm
+    outcomes: list[Outcome] = field(default_factory=list)
+    usage: RoleUsage = field(default_factory=RoleUsage)
+
+    def right(self) -> list[float]:
+        """1 where the judge prefers the right response, 0 where it ties, errs or fails; in the order of the pairs."""
+        return [float(outcome.margin is not None and outcome.margin > 0) for outcome in self.outcomes]
+
+
+@dataclass
+class _Meter:
+    """A call store that adds up what passes through it, hits included."""
+
+    inner: CallStore
+    total: RoleUsage = field(default_factory=RoleUsage)
+    secret: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.secret = self.inner.secret
+
+    def get(self, key: str) -> StoredCall | None:
+        call = self.inner.get(key)
+        self._add(call)
+        return call
+
+    def put(self, call: StoredCall) -> None:
+        self.inner.put(call)
+        self._add(call)
+
+    def mark_bad(self, key: str) -> None:
+        self.inner.mark_bad(key)
+
+    def usage(self, task_id: str) -> dict[str, RoleUsage]:
+        return self.inner.usage(task_id)
+
+    def _add(self, call: StoredCall | None) -> None:
+        if call is not None:
+            model = call.kind == "model"
+            self.total += RoleUsage(
+                calls=int(model), prompt_tokens=call.prompt_tokens, completion_tokens=call.completion_tokens, seconds=call.seconds
+            )
+
+
+@dataclass(frozen=True)
+class _GivenCandidates:
+    """Stands where the target sampler stands: the responses of a labelled pair, in an order that the task's id decides."""
+
+    pairs: dict[str, LabelledPair]
+
+    async def sample(self, task: Task, prompts: Prompts, round_: int) -> tuple[Candidate, ...]:
+        pair = self.pairs[task.id]
+        texts = (pair.right, pair.wrong) if right_first(task.id) else (pair.wrong, pair.right)
+        return tuple(Candidate(index=i, text=text) for i, text in enumerate(texts))
+
+
+def right_first(task_id: str) -> bool:
+    """Whether the right response stands first: a coin toss that is the same in every run."""
+    return hashlib.sha256(task_id.encode("utf-8", "surrogatepass")).digest()[0] % 2 == 0
+
+
+def arm_recipe(recipe: Recipe, arm: Arm) -> Recipe:
+    """The recipe with tools and feedback as the arm has them.
+
+    Raises:
+        ConfigError: The arm needs tools or rounds and the recipe has none.
+    """
+    tools, feedback = arm in ("tools", "both"), arm in ("feedback", "both")
+    if tools and not recipe.tools.names:
+        raise ConfigError(f"arm {arm!r} needs tools: name some in tools.names, or leave the arm out")
+    if feedback and recipe.loop.max_rounds == 0:
+        raise ConfigError(f"arm {arm!r} needs rewrites: set loop.max_rounds to 1 or more, or leave the arm out")
+    return recipe.model_copy(update={
+        "tools": recipe.tools if tools else recipe.tools.model_copy(update={"names": (), "options": {}}),
+        "loop": recipe.loop.model_copy(update={"feedback": "judge_only" if feedback else "none"}),
+        "pair": type(recipe.pair)(min_margin=recipe.pair.min_margin),
+        "sampling": recipe.sampling.model_copy(update={"num_candidates": 2}),
+    })  # fmt: skip
+
+
+async def measure_judge(
+    recipe: Recipe,
+    pairs: Sequence[LabelledPair],
+    arms: Sequence[Arm],
+    calls: CallStore,
+    progress: Callable[[Arm, int], None] = lambda arm, done: None,
+) -> list[ArmResult]:
+    """Judge every pair in every arm, `recipe.run.concurrency` pairs at a time.
+
+    Raises:
+        ConfigError: The recipe cannot work here.
+    """  # fmt: skip
+    recipes = {arm: arm_recipe(recipe, arm) for arm in arms}
+    results = []
+    async with Backends(recipe) as backends:
+        for arm in arms:
+            result, meter = ArmResult(arm), _Meter(calls)
+            async with _arm_team(recipes[arm], backends, meter, pairs) as team:
+                limit = asyncio.Semaphore(recipe.run.concurrency)
+                done = 0
+
+                async def judge(
+                    pair: LabelledPair, team: Team = team, limit: asyncio.Semaphore = limit, arm: Arm = arm
+                ) -> Outcome:
+                    nonlocal done
+                    async with limit:
+                        outcome = await _judge_pair(team, pair, feedback=arm in ("feedback", "both"))
+                    done += 1
+                    progress(arm, done)
+                    return outcome
+
+                result.outcomes = await asyncio.gather(*(judge(pair) for pair in pairs))
+            result.usage = meter.total
+            results.append(result)
+    return results
+
+
+@asynccontextmanager
+async def _arm_team(recipe: Recipe, backends: Backends, calls: CallStore, pairs: Sequence[LabelledPair]) -> AsyncIterator[Team]:
+    team = build_team(recipe, backends, calls)
+    try:
+        yield replace(team, sampler=_GivenCandidates({pair.task.id: pair for pair in pairs}))
+    finally:
+        await team.toolbox.aclose()
+
+
+async def _judge_pair(team: Team, pair: LabelledPair, *, feedback: bool) -> Outcome:
+    """Run the loop on one pair; without feedback it may stop at the verdicts, and the critic is never asked."""
+    graph = build_graph(team).compile()
+    config: Any = {"recursion_limit": recursion_limit(team.recipe)}
+    record = None
+    async for update in graph.astream({"task": pair.task}, config, stream_mode="updates"):
+        if not feedback and (scored := update.get("score_candidates")):
+            return _outcome(pair, scored["verdicts"], 0)
+        record = next(((change or {}).get("record") for change in update.values()), None) or record
+    if record is None or record.error is not None:
+        return Outcome(pair.task.id, None, None, 0, record.error.message if record and record.error else "no record")
+    attempt = record.best or record.attempts[-1]
+    return _outcome(pair, attempt.verdicts, len(record.attempts) - 1)
+
+
+def _outcome(pair: LabelledPair, verdicts: Sequence[Verdict], rounds: int) -> Outcome:
+    first, second = sorted(verdicts, key=lambda verdict: verdict.candidate)
+    right, wrong = (first, second) if right_first(pair.task.id) else (second, first)
+    signs = {(a > b) - (a < b) for a, b in zip(right.scores, wrong.scores, strict=True)}
+    flipped = {1, -1} <= signs if len(right.scores) > 1 else None
+    return Outcome(pair.task.id, right.score - wrong.score, flipped, rounds)

@@ -1,0 +1,128 @@
+"""One record for a person to read: every round with its candidates, tools, evidence, verdicts, pair, critique and prompts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.rule import Rule
+from rich.text import Text
+
+from anyprefer.data.records import RecordFile
+from anyprefer.errors import DataError
+from anyprefer.types import Attempt, Candidate, Evidence, PreferenceRecord, Prompts, ToolCall, Verdict
+
+Line = tuple[str, str]
+"""Label and text."""
+
+
+def find_record(run_dir: Path, task_id: str) -> PreferenceRecord:
+    """The record of a task, by its id or by the start of it.
+
+    Raises:
+        DataError: The folder has no records, or no task or several fit.
+    """
+    path = run_dir / "records.jsonl"
+    if not path.exists():
+        raise DataError(f"{str(run_dir)!r} has no records.jsonl: give the folder of a run")
+    close: list[PreferenceRecord] = []
+    for record in RecordFile(path):
+        if record.task.id == task_id:
+            return record
+        if record.task.id.startswith(task_id):
+            close.append(record)
+    if len(close) == 1:
+        return close[0]
+    known = ", ".join(record.task.id for record in close[:5])
+    hint = f"several start like that ({known}): write more of it" if close else f"see the ids in {str(path)!r}"
+    raise DataError(f"no task {task_id!r} in {str(run_dir)!r}; {hint}")
+
+
+def show_record(record: PreferenceRecord, console: Console) -> None:
+    """Print a record; text of models and tools is never read as markup or as terminal codes."""
+    _print(console, "task", [(record.task.id, record.task.text), *_reference(record)])
+    for attempt in record.attempts:
+        console.print(Rule(f"round {attempt.round + 1}"))
+        for title, lines in _sections(attempt):
+            if lines:
+                _print(console, title, lines)
+    console.print(Rule())
+    _print(console, "result", list(_result(record)))
+
+
+def _sections(attempt: Attempt) -> Iterator[tuple[str, list[Line]]]:
+    names = {candidate.index: f"response {candidate.index + 1}" for candidate in attempt.candidates}
+    yield "prompts", list(_prompts(attempt.prompts))
+    yield "candidates", [(names[candidate.index], _candidate(candidate)) for candidate in attempt.candidates]
+    yield "chosen tools", list(_calls(attempt.tool_calls))
+    yield "evidence", [_evidence(item, names) for item in attempt.evidence]
+    yield "knowledge", [("", attempt.knowledge.text)] if attempt.knowledge else []
+    yield "verdicts", [_verdict(verdict, names) for verdict in attempt.verdicts]
+    pair = attempt.pair
+    yield "pair", [
+        (f"chosen ({pair.chosen_score:.3g})", pair.chosen), (f"rejected ({pair.rejected_score:.3g})", pair.rejected)
+    ] if pair else []  # fmt: skip
+    score = "no score" if attempt.critique.score is None else f"reward {attempt.critique.score}/10"
+    yield "critique", [(score, attempt.critique.analysis)]
+
+
+def _reference(record: PreferenceRecord) -> list[Line]:
+    return [("reference", record.task.reference)] if record.task.reference else []
+
+
+def _prompts(prompts: Prompts) -> Iterator[Line]:
+    if prompts.target:
+        yield "guidance of the target", prompts.target
+    if prompts.judge:
+        yield "guidance of the judge", prompts.judge
+
+
+def _candidate(candidate: Candidate) -> str:
+    notes = [f"cut off: {candidate.finish_reason}"] if candidate.finish_reason == "length" else []
+    notes += [candidate.model] if candidate.model else []
+    return f"{candidate.text}{' [' + ', '.join(notes) + ']' if notes else ''}"
+
+
+def _calls(calls: tuple[ToolCall, ...]) -> Iterator[Line]:
+    """One line for each choice: calls that differ in their candidate alone were one choice."""
+    choices: dict[str, tuple[ToolCall, int]] = {}
+    for call in calls:
+        key = call.model_copy(update={"candidate": None}).model_dump_json()
+        choices[key] = (call, choices.get(key, (call, 0))[1] + 1)
+    for call, number in choices.values():
+        args = "\n".join(f"{name} = {value}" for name, value in call.args.items() if value not in ("", None))
+        times = f" for {number} responses" if call.candidate is not None else ""
+        why = f"because: {call.why}" if call.why else "as the recipe says"
+        yield call.tool + times, "\n".join(part for part in (why, args) if part)
+
+
+def _evidence(item: Evidence, names: dict[int, str]) -> Line:
+    about = "the task" if item.candidate is None else names.get(item.candidate, f"response {item.candidate + 1}")
+    return f"{item.tool} on {about}", item.content if item.ok else f"failed: {item.content}"
+
+
+def _verdict(verdict: Verdict, names: dict[int, str]) -> Line:
+    single = f" (single scores: {', '.join(f'{score:.3g}' for score in verdict.scores)})" if len(verdict.scores) > 1 else ""
+    return f"{names[verdict.candidate]}: {verdict.score:.3g}", f"{verdict.analysis}{single}"
+
+
+def _result(record: PreferenceRecord) -> Iterator[Line]:
+    kept = "" if record.best_attempt is None else f", the pair of round {record.best_attempt + 1}"
+    yield record.status, f"{len(record.attempts)} rounds{kept}"
+    if record.error:
+        yield f"{record.error.kind} in {record.error.node}", record.error.message
+    for role, usage in record.usage.items():
+        yield (
+            role,
+            (
+                f"{record.models.get(role, '')}: {usage.calls} calls, {usage.prompt_tokens} prompt and {usage.completion_tokens} "
+                f"completion tokens, {usage.seconds:.0f} s"
+            ),
+        )
+
+
+def _print(console: Console, title: str, lines: list[Line]) -> None:
+    console.print(Text(title, style="bold"))
+    for label, text in lines:
+        clean = "".join(char if char.isprintable() or char == "\n" else " " for char in text)
+        body = clean.replace("\n", "\n    ")
+        console.print(Text(f"  {label}\n    {body}" if label else f"    {body}"), soft_wrap=True)

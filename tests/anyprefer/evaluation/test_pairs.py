@@ -1,0 +1,97 @@
+"""Labelled pairs from every kind of row, and a reason for every row that gives none."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anyprefer.errors import DataError
+from anyprefer.evaluation.pairs import load_pairs, save_pairs
+
+
+def write(path: Path, *rows: dict[str, Any]) -> Path:
+    file = path / "data.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def test_preference_rows_are_taken_as_they_are(tmp_path: Path) -> None:
+    chat = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "good"}]
+    found = load_pairs(
+        write(
+            tmp_path,
+            {"id": "a", "prompt": "p", "chosen": "yes", "rejected": "no"},
+            {"id": "b", "prompt": "q", "chosen": chat, "rejected": "bad"},
+        )
+    )
+    assert [(pair.right, pair.wrong) for pair in found.pairs] == [("yes", "no"), ("good", "bad")]
+
+
+def test_choices_become_lettered_options_and_one_wrong_one(tmp_path: Path) -> None:
+    choices = {"text": ["red", "blue", "green"], "label": ["A", "B", "C"]}
+    pair = load_pairs(write(tmp_path, {"id": "a", "question": "Colour?", "choices": choices, "answerKey": "B"})).pairs[0]
+    assert pair.right == "B. blue"
+    assert pair.wrong in ("A. red", "C. green")
+    assert "A. red\nB. blue\nC. green" in pair.task.text
+
+
+def test_responses_are_compared_by_their_final_answer(tmp_path: Path) -> None:
+    row = {
+        "id": "a",
+        "question": "6*3?",
+        "answer": "6*3=18\n#### 18",
+        "responses": ["Answer: $18.00", "Answer: 17", "I do not know that, sorry."],
+    }
+    pair = load_pairs(write(tmp_path, row)).pairs[0]
+    assert (pair.right, pair.wrong) == ("Answer: $18.00", "Answer: 17")
+
+
+def test_no_label_reaches_the_judge(tmp_path: Path) -> None:
+    row = {
+        "id": "a",
+        "question": "6*3?",
+        "answer": "18",
+        "responses": ["Answer: 18", "Answer: 17"],
+        "source": "book",
+        "chosen_score": 9,
+    }
+    task = load_pairs(write(tmp_path, row)).pairs[0].task
+    assert task.reference is None
+    assert task.metadata == {"source": "book"}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"chosen": "same ", "rejected": "same"}, "chosen and rejected are the same text"),
+        ({"chosen": "x"}, "chosen or rejected is missing or no text"),
+        ({"choices": {"text": ["a"], "label": ["A"]}, "answerKey": "A"}, "only one choice"),
+        ({"choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "E"}, "answerKey 'E' is none of the choices"),
+        ({"choices": ["a", "b"], "answerKey": "A"}, "choices is not {text: [...], label: [...]}"),
+        ({"responses": ["Answer: 1"]}, "no reference"),
+        ({"answer": "1", "responses": ["Answer: 1", "Answer: 1.0"]}, "every response is right"),
+        ({"answer": "1", "responses": ["Answer: 2"]}, "every response is wrong"),
+        ({"answer": "1", "responses": ["I do not know that, sorry."]}, "no response states a final answer"),
+    ],
+)  # fmt: skip
+def test_row_without_a_pair_is_named_with_its_reason(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
+    good = {"id": "good", "prompt": "p", "chosen": "yes", "rejected": "no"}
+    found = load_pairs(write(tmp_path, {"id": "bad", "prompt": "q", **row}, good))
+    assert found.unused == {"bad": reason}
+    assert [pair.task.id for pair in found.pairs] == ["good"]
+    with pytest.raises(DataError, match="gives no pair"):
+        load_pairs(write(tmp_path, {"id": "bad", "prompt": "q", **row}))
+
+
+def test_reference_alone_asks_for_samples_and_uses_them(tmp_path: Path) -> None:
+    file = write(tmp_path, {"id": "a", "question": "6*3?", "answer": "18"})
+    assert [task.id for task in load_pairs(file).unsampled] == ["a"]
+    pair = load_pairs(file, responses={"a": ["Answer: 18", "Answer: 20"]}).pairs[0]
+    assert (pair.right, pair.wrong) == ("Answer: 18", "Answer: 20")
+
+
+def test_saved_pairs_load_again(tmp_path: Path) -> None:
+    pairs = load_pairs(write(tmp_path, {"id": "a", "prompt": "p", "chosen": "yes\n1", "rejected": "no"})).pairs
+    save_pairs(tmp_path / "pairs.jsonl", pairs)
+    assert load_pairs(tmp_path / "pairs.jsonl").pairs == pairs
