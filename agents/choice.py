@@ -21,7 +21,8 @@ def describe_tools(tools: Mapping[str, Tool]) -> str:
     lines = []
     for name, tool in tools.items():
         lines.append(f"- {name} ({tool.scope}): {tool.description}")
-        lines += [f"  - {key}: {field.description or 'no description'}" for key, field in tool.Args.model_fields.items()]
+        for key, field in tool.Args.model_fields.items():
+            lines.append(f"  - {key}: {' '.join((field.description or 'no description').split())}")
     return "\n".join(lines)
 
 

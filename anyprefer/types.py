@@ -40,7 +40,7 @@ class Task(Value):
     """A trusted answer, used as the chosen response when the recipe says so."""
     application: str = "text"
     metadata: dict[str, Any] = Field(default_factory=dict)
-    """Carried through to the record and the export. No model sees it, but the tool `python` runs `tests` and quotes one that fails."""
+    """Carried through to record and export. No model sees it, but the tool `python` runs `tests` and quotes a failing one."""
 
     @model_validator(mode="before")
     @classmethod

@@ -50,7 +50,9 @@ class PythonTool:
         """What to run; with neither, the response's own code runs as it is."""
 
         program: str = Field(default="", max_length=20_000)
-        """A Python program that works out the task's answer from the task's data and prints only the answer."""
+        """A Python program that works out the task's answer from the task's data, one statement per line, and prints only the
+        answer. For "Tom buys 4 pens at $3 and pays with $20. What change does he get?" it is
+        `price = 3\\nnum_pens = 4\\npaid = 20\\nchange = paid - price * num_pens\\nprint(change)`."""
         tests: str = Field(default="", max_length=20_000)
         """Assertions to run against the Python code in the response, one per line."""
 
