@@ -3,6 +3,7 @@
 The card is also read by programs: its front matter tells `datasets.load_dataset` which file is the data, and its schema.
 """
 
+import hashlib
 import html
 import math
 import re
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from anyprefer.data.records import record_line
 from anyprefer.training.rows import PreferenceRow, columns
 from anyprefer.types import PreferenceRecord
 
@@ -85,12 +87,15 @@ class Survey:
     """Tool -> pairs with its evidence."""
     models: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     with_images: bool = False
+    digest: str = ""
+    """Over the exported records; names the content."""
 
     def add(self, record: PreferenceRecord, *, exported: bool) -> None:
         """Count a record, and its pair where that is exported."""
         self.statuses[record.status] += 1
         if not exported or record.best is None or record.best.pair is None:
             return
+        self.digest = hashlib.sha256(self.digest.encode() + record_line(record)).hexdigest()
         self.num_rows += 1
         self.rewards[int(record.best.reward)] += 1
         self.margins[min(int(record.best.pair.margin), 8)] += 1
@@ -129,6 +134,9 @@ def _front_matter(survey: Survey, lock: Mapping[str, Any], layout: Format) -> st
     lines += ["size_categories:", f"- {size}"]
     if layout in DATA_FILES:
         lines += ["configs:", "- config_name: default", "  data_files:", "  - split: train", f"    path: {DATA_FILES[layout]}"]
+        # datasets names its cache after this front matter, not after the data: without it, a folder of the same name that was
+        # loaded earlier would be handed out again.
+        lines.append(f"  description: content {survey.digest[:16]}")
     lines += ["dataset_info:", "  features:"]
     for name, kind in columns(with_images=survey.with_images).items():
         lines += [f"  - name: {name}", *_feature(kind)]

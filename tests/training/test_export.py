@@ -84,6 +84,13 @@ def test_export_loads_back_without_arguments(tmp_path, layout):
 
 
 @pytest.mark.parametrize("layout", FORMATS)
+def test_folder_that_was_loaded_before_gives_the_new_pairs_after_another_export(tmp_path, layout):
+    for number, name in enumerate(("first", "second")):
+        run = make_run(tmp_path / f"run{number}", [record(name)])
+        assert load(export_pairs(run, tmp_path / "out", layout).path, layout)["task_id"][:] == [name]
+
+
+@pytest.mark.parametrize("layout", FORMATS)
 def test_schema_is_the_same_however_empty_the_columns(tmp_path, layout):
     empty = record("t1").attempts[0].model_copy(update={"evidence": (), "critique": Critique(analysis="")})
     bare = make_run(tmp_path / "bare", [record("t1").model_copy(update={"attempts": (empty,)})])
