@@ -7,7 +7,7 @@ RUNTIME := .venv/.stamp-runtime
 DEV := .venv/.stamp-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-slow demo docs bench clean
+.PHONY: help setup check test test-slow demo docs bench bench-judge clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ docs: $(DEV)  ## Draw the graph again
 
 bench: $(DEV)  ## Run every benchmarks/bench_*.py
 	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+bench-judge: $(DEV)  ## Measure the embedded judge in four arms (hours on two cores; run again to resume)
+	$(BIN)/anyprefer evaluate judge recipes/text/gsm8k.toml --data benchmarks/data/gsm8k_responses.jsonl --limit 125 --out runs/bench-judge
 
 clean:  ## Remove the environment, caches and build results; keeps runs/
 	rm -rf .venv .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -124,6 +124,14 @@ class Verdict(Value):
     """The scores of the single judgements: each model of the panel, each ordering; in the same order for every candidate."""
 
 
+def disagree(first: Verdict, second: Verdict) -> bool | None:
+    """Whether single judgements (orderings, panel members) rank two candidates in opposite ways; None where there is but one."""
+    if min(len(first.scores), len(second.scores)) < 2:
+        return None
+    signs = {(a > b) - (a < b) for a, b in zip(first.scores, second.scores, strict=True)}
+    return {1, -1} <= signs
+
+
 class PreferencePair(Value):
     """Two different responses, the first preferred with a positive margin.
 

@@ -18,7 +18,7 @@ from anyprefer.config import Recipe
 from anyprefer.errors import ConfigError
 from anyprefer.evaluation.pairs import LabelledPair
 from anyprefer.graph.builder import build_graph, recursion_limit
-from anyprefer.types import Candidate, Prompts, RoleUsage, Task, Verdict
+from anyprefer.types import Candidate, Prompts, RoleUsage, Task, Verdict, disagree
 
 Arm = Literal["none", "tools", "feedback", "both"]
 ARMS: tuple[Arm, ...] = ("none", "tools", "feedback", "both")
@@ -184,6 +184,4 @@ async def _judge_pair(team: Team, pair: LabelledPair, *, feedback: bool) -> Outc
 def _outcome(pair: LabelledPair, verdicts: Sequence[Verdict], rounds: int) -> Outcome:
     first, second = sorted(verdicts, key=lambda verdict: verdict.candidate)
     right, wrong = (first, second) if right_first(pair.task.id) else (second, first)
-    signs = {(a > b) - (a < b) for a, b in zip(right.scores, wrong.scores, strict=True)}
-    flipped = {1, -1} <= signs if len(right.scores) > 1 else None
-    return Outcome(pair.task.id, right.score - wrong.score, flipped, rounds)
+    return Outcome(pair.task.id, right.score - wrong.score, disagree(right, wrong), rounds)

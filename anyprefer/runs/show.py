@@ -41,6 +41,7 @@ def show_summary(summary: Summary, folder: Path, console: Console) -> None:
     lines = (
         f"\nrun {folder} {state}: {summary.tasks} tasks, {counts}",
         f"{summary.calls} calls ({summary.repeated_calls} repeated), {tokens} tokens ({parts}), {summary.seconds:.0f} seconds",
+        *([f"judgements disagree on {summary.flip_rate:.0%} of the pairs"] if summary.flip_rate is not None else []),
         *(f"  {kind}: {number} tasks" for kind, number in sorted(summary.errors.items())),
     )
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from anyprefer.runs.folder import RunFolder
-from anyprefer.types import PreferenceRecord, RoleUsage
+from anyprefer.types import PreferenceRecord, RoleUsage, disagree
 
 
 class Tally:
@@ -18,6 +18,8 @@ class Tally:
         self.statuses: Counter[str] = Counter()
         self.rounds: Counter[int] = Counter()
         self.errors: Counter[str] = Counter()
+        self.flips: Counter[bool] = Counter()
+        """Whether single judgements disagreed on an attempt's best and worst response."""
 
     def add(self, record: PreferenceRecord) -> None:
         """Count one record."""
@@ -25,6 +27,11 @@ class Tally:
         self.rounds[len(record.attempts)] += 1
         if record.error:
             self.errors[record.error.kind] += 1
+        for attempt in record.attempts:
+            ranked = sorted(attempt.verdicts, key=lambda verdict: verdict.score)
+            flipped = disagree(ranked[0], ranked[-1]) if ranked else None
+            if flipped is not None:
+                self.flips[flipped] += 1
 
     @property
     def total(self) -> int:
@@ -50,6 +57,9 @@ class Summary(BaseModel):
     """Attempts made -> number of tasks."""
     errors: dict[str, int]
     """Error class -> number of failed tasks."""
+    flip_rate: float | None = None
+    """Share of attempts whose best and worst response single judgements rank in opposite ways: position bias, or a panel that
+    disagrees. None where every attempt had one judgement."""
     calls: int
     """Completed model calls."""
     repeated_calls: int
@@ -73,6 +83,7 @@ def summarize(folder: RunFolder, name: str, tally: Tally, *, seconds: float, int
     summary = Summary(
         recipe=name, digest=folder.digest, tasks=tally.total, accepted=tally.statuses["accepted"],
         exhausted=tally.statuses["exhausted"], failed=tally.statuses["failed"], interrupted=interrupted,
+        flip_rate=tally.flips[True] / tally.flips.total() if tally.flips else None,
         rounds=dict(sorted(tally.rounds.items())), errors=dict(tally.errors), calls=whole.calls,
         repeated_calls=folder.journal.repeated(), prompt_tokens=whole.prompt_tokens, completion_tokens=whole.completion_tokens,
         seconds=round(seconds, 3), usage=usage,
