@@ -19,7 +19,7 @@ def test_doctor_says_what_is_here_and_how_to_get_the_rest(tmp_path: Path) -> Non
     done = anyprefer(tmp_path, "doctor")
     assert done.returncode == 0
     assert "anyprefer models fetch smollm2-135m" in done.stdout
-    assert "tools    calculator, corpus_search" in done.stdout
+    assert "tools    calculator, consensus, corpus_search" in done.stdout
 
 
 def test_models_list_is_machine_readable(tmp_path: Path) -> None:

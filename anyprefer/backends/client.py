@@ -27,8 +27,8 @@ Result = TypeVar("Result")
 _MESSAGE_TYPES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 
 
-MAX_GRAMMAR_CHARS = 1000
-"""Longest text limit that is sent to a server."""
+MAX_GRAMMAR_CHARS = 2000
+"""Longest text limit that is sent to a server; llama.cpp refuses grammars that repeat a rule more often."""
 
 
 @dataclass(frozen=True)

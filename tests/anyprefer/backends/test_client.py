@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from loopback import LoopbackModel, recipe_data
+from pydantic import BaseModel, Field
 
 from anyprefer.backends.calls import CallSite, MemoryCalls
-from anyprefer.backends.client import Completion
+from anyprefer.backends.client import Completion, strict_schema
 from anyprefer.backends.providers import Backends
 from anyprefer.errors import AnypreferError, ConfigError, ModelRefusedError, ModelUnavailableError
 from anyprefer.recipes import parse_recipe
@@ -113,3 +114,19 @@ def test_key_never_reaches_what_is_stored(model: LoopbackModel, monkeypatch: pyt
     calls = MemoryCalls()
     complete(model.url, calls=calls, api_key_env="MY_KEY")
     assert "sk-secret-123" not in repr(calls.calls)
+
+
+def test_schema_for_servers_requires_everything_and_keeps_short_limits_only() -> None:
+    class Inner(BaseModel):
+        query: Annotated[str, Field(max_length=300)] = "x"
+        program: Annotated[str, Field(max_length=20_000)] = ""
+
+    class Outer(BaseModel):
+        calls: list[Inner] = []
+
+    form = strict_schema(Outer)
+    inner = form["$defs"]["Inner"]
+    assert form["required"] == ["calls"]
+    assert inner["required"] == ["query", "program"]
+    assert inner["properties"]["query"]["maxLength"] == 300
+    assert "maxLength" not in inner["properties"]["program"]
