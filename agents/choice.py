@@ -1,13 +1,15 @@
 """What a judge sees of its tools, and how its choice of calls must look."""
 
-import re
+import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from anyprefer.tools.base import Tool
-from anyprefer.types import Candidate, ToolCall
+from anyprefer.agents.material import task_block
+from anyprefer.prompts import Prompt, fence
+from anyprefer.tools.base import Example, Tool
+from anyprefer.types import Candidate, Message, Task, ToolCall
 
 _STRICT = ConfigDict(extra="forbid")
 _Why = Annotated[str, Field(max_length=160)]
@@ -39,15 +41,28 @@ def choice_schema(tools: Mapping[str, Tool], max_calls: int) -> type[BaseModel]:
     return create_model("ToolChoice", __config__=_STRICT, calls=(calls, ...))
 
 
-def arguments_schema(tools: Mapping[str, Tool]) -> type[BaseModel] | None:
-    """The arguments of one call to each tool that takes any; None where no tool does."""
-    fields: dict[str, Any] = {argument_key(name): (tool.Args, ...) for name, tool in tools.items() if tool.Args.model_fields}
-    return create_model("ToolArguments", __config__=_STRICT, **fields) if fields else None
+def arguments_messages(prompt: Prompt, field: str, name: str, tool: Tool, task: Task, nonce: str) -> tuple[Message, ...]:
+    """Ask for one tool's arguments, after its worked examples as turns of the conversation."""
+    values = {"field": field, "tools": describe_tools({name: tool})}
+    turns: list[Message] = []
+    examples: Sequence[Example] = getattr(tool, "examples", ())
+    for example in examples:
+        reply = Message(role="assistant", content=json.dumps(dict(example.args), ensure_ascii=False))
+        turns += [prompt.fill({**values, "task": fence(example.task, "task", nonce)})[-1], reply]
+    *system, question = prompt.fill({**values, "task": task_block(task, nonce)})
+    return (*system, *turns, question)
 
 
-def argument_key(name: str) -> str:
-    """A tool's key in the arguments: its name, with what an identifier may not hold replaced."""
-    return re.sub(r"\W", "_", name)
+def merge_arguments(schema: type[BaseModel], samples: Sequence[BaseModel]) -> dict[str, Any]:
+    """One call's arguments out of several samples: lists joined as far as the schema allows, the rest from the first sample."""
+    dumped = [sample.model_dump(mode="json") for sample in samples]
+    merged = dumped[0]
+    for name, value in merged.items():
+        if isinstance(value, list):
+            joined = [item for sample in dumped for item in sample[name]]
+            limit = next((part.max_length for part in schema.model_fields[name].metadata if hasattr(part, "max_length")), None)
+            merged[name] = joined[:limit]
+    return merged
 
 
 def expand_calls(calls: Sequence[ToolCall], tools: Mapping[str, Tool], candidates: Sequence[Candidate]) -> tuple[ToolCall, ...]:

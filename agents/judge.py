@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from anyprefer.agents.choice import argument_key, arguments_schema, choice_schema, describe_tools, expand_calls
+from anyprefer.agents.choice import arguments_messages, choice_schema, describe_tools, expand_calls, merge_arguments
 from anyprefer.agents.material import response_blocks, task_block
 from anyprefer.agents.meta import Judgement, choose_judgement, merge_opinions
 from anyprefer.agents.scoring import Material, Reading, Scorer
@@ -54,22 +54,27 @@ class ToolJudge:
                 ToolCall(tool=name, args=tool.default_args(task).model_dump(mode="json")) for name, tool in self.tools.items()
             ]
         elif self.tools_config.choose == "arguments":
-            calls = await self._fill_in_arguments(task, candidates, round_)
+            calls = await complete_all(self._fill_in(task, name, tool, round_) for name, tool in self.tools.items())
         else:
             site = CallSite(task.id, "judge", round_, "choose_tools")
-            messages = self._choose_messages(self.choose_prompt, task, candidates, site)
+            messages = self._choose_messages(task, candidates, site)
             reply: Any = await self.model.structured(messages, site, choice_schema(self.tools, self.tools_config.max_calls))
             calls = [ToolCall(tool=call.tool, args=call.args.model_dump(mode="json"), why=call.why) for call in reply.calls]
         return expand_calls(calls, self.tools, candidates)
 
-    async def _fill_in_arguments(self, task: Task, candidates: Sequence[Candidate], round_: int) -> list[ToolCall]:
-        schema = arguments_schema(self.tools)
-        filled: dict[str, Any] = {}
-        if schema is not None:
-            site = CallSite(task.id, "judge", round_, "fill_in_arguments")
-            messages = self._choose_messages(self.arguments_prompt, task, candidates, site)
-            filled = (await self.model.structured(messages, site, schema)).model_dump(mode="json")
-        return [ToolCall(tool=name, args=filled.get(argument_key(name), {})) for name in self.tools]
+    async def _fill_in(self, task: Task, name: str, tool: Tool, round_: int) -> ToolCall:
+        """Write one tool's arguments; one without any costs no call."""
+        if not tool.Args.model_fields:
+            return ToolCall(tool=name)
+        site = CallSite(task.id, "judge", round_, f"fill_in/{name}")
+        nonce = site.nonce(self.model.calls.secret)
+        messages = arguments_messages(self.arguments_prompt, self.field, name, tool, task, nonce)
+        config = self.tools_config
+        if config.samples > 1:
+            replies = await self.model.structured_samples(messages, site, tool.Args, config.samples, config.sample_temperature)
+        else:
+            replies = [await self.model.structured(messages, site, tool.Args)]
+        return ToolCall(tool=name, args=merge_arguments(tool.Args, replies))
 
     async def score(
         self, task: Task, candidates: Sequence[Candidate], evidence: Sequence[Evidence], knowledge: Knowledge | None,
@@ -116,15 +121,13 @@ class ToolJudge:
         messages = self.answer_prompt.fill({"field": self.field, "task": task_block(task, nonce)})
         return (await self.model.complete(messages, site)).texts[0]
 
-    def _choose_messages(
-        self, prompt: Prompt, task: Task, candidates: Sequence[Candidate], site: CallSite
-    ) -> tuple[Message, ...]:
+    def _choose_messages(self, task: Task, candidates: Sequence[Candidate], site: CallSite) -> tuple[Message, ...]:
         nonce = site.nonce(self.model.calls.secret)
-        values = {"field": self.field, "tools": describe_tools(self.tools), "task": task_block(task, nonce)}
-        if prompt is self.choose_prompt:
-            previews = [item.model_copy(update={"text": clip(item.text, _PREVIEW_CHARS)}) for item in candidates]
-            values |= {"max_calls": str(self.tools_config.max_calls), "responses": response_blocks(previews, nonce)}
-        return prompt.fill(values)
+        previews = [item.model_copy(update={"text": clip(item.text, _PREVIEW_CHARS)}) for item in candidates]
+        return self.choose_prompt.fill({
+            "field": self.field, "tools": describe_tools(self.tools), "max_calls": str(self.tools_config.max_calls),
+            "task": task_block(task, nonce), "responses": response_blocks(previews, nonce),
+        })  # fmt: skip
 
 
 def _verdict(index: int, kept: Sequence[Judgement], judgements: Sequence[Judgement]) -> Verdict:

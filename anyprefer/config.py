@@ -138,6 +138,11 @@ class ToolsConfig(Section):
     """`judge` asks the judge which tools to call and why (the paper's way); `arguments` calls every tool and has the judge only
     fill in the arguments, which helps judges too small to choose; `always` calls every tool with its default arguments, which
     saves the judge's call."""
+    samples: int = Field(default=1, ge=1, le=16)
+    """How often the judge writes the arguments where `choose` is `arguments`: lists of all samples are joined, so that several
+    programs vote on an answer. Above 1 they are sampled at `sample_temperature`."""
+    sample_temperature: float = Field(default=0.7, ge=0, le=2)
+    """Enough for programs to differ where the task is hard, not so much that they break."""
     max_calls: int = Field(default=4, ge=1, le=32)
     """Most tool calls the judge may choose in one round; a candidate-scoped tool counts once."""
     timeout_seconds: float = Field(default=30.0, gt=0)
@@ -263,6 +268,11 @@ class Recipe(Section):
 
     def _check_judge(self) -> None:
         judge = self.judge
+        if judge.model.startswith("llamacpp:") and self.tools.samples > self.embedded.slots:
+            raise ValueError(
+                f"embedded.slots = {self.embedded.slots} must be at least tools.samples = {self.tools.samples}: the embedded "
+                "server refuses requests for more samples than it has slots"
+            )
         if judge.method == "pointwise" and judge.permutations > 1:
             raise ValueError(
                 "judge.permutations orders responses that are shown together: set it to 1 or judge.method = 'listwise'"

@@ -5,9 +5,9 @@ a search; `candidate` tools once per response, such as a checker of its arithmet
 an entry point in the group `anyprefer.tools` that names a class which fits `Tool`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -39,8 +39,16 @@ class Case:
     """None for a task tool."""
 
 
+@dataclass(frozen=True)
+class Example:
+    """A task and the arguments that a good judge would write for it; small judges need to see one."""
+
+    task: str
+    args: Mapping[str, Any]
+
+
 class Tool(Protocol):
-    """The whole surface of a tool."""
+    """The whole surface of a tool; a class may also have `examples`, a tuple of `Example`."""
 
     name: ClassVar[str]
     description: ClassVar[str]

@@ -7,19 +7,21 @@ is what shares a process: code that searches the interpreter's frames or memory 
 everything, a top-level name of the response that shadows a builtin which the tests call, and code that recognises test inputs.
 """
 
+import ast
 import asyncio
 import re
 import secrets
 import signal
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from anyprefer.errors import ToolError
 from anyprefer.tools.answers import final_answer, same_answer
-from anyprefer.tools.base import Case, Scope, ToolArgs, ToolOptions
+from anyprefer.tools.base import Case, Example, Scope, ToolArgs, ToolOptions
 from anyprefer.tools.sandbox import Sandbox
 from anyprefer.tools.sandbox_process import Limits, Outcome
 from anyprefer.types import Candidate, Task
@@ -28,12 +30,17 @@ MAX_CHARS = 100_000
 """Characters of a response that are read, from its end; far beyond any reply's token limit."""
 MAX_PROGRAMS = 256
 """Results of programs that are kept for other responses."""
+MAX_VOTES = 8
+"""Programs of one call."""
 MAX_QUOTE = 200
 """Characters of foreign text that one sentence of evidence quotes."""
 
 _HARNESS = Path(__file__).with_name("python_harness.py")
 _CODE_SIGN = re.compile(r"^(?:async def|def|class|import|from|for|while|print|assert)\b", re.MULTILINE)
 _DENIED = re.compile(r"Errno (?:1|13|30|101)\]")
+
+
+_Source = Annotated[str, Field(max_length=20_000)]
 
 
 class PythonTool:
@@ -45,15 +52,33 @@ class PythonTool:
         "use it when the answer can be computed or is code."
     )
     scope: ClassVar[Scope] = "candidate"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example(
+            "A shop sells pens at $3 each. Tom buys 4 pens and pays with a $20 note. How much change does he get?",
+            {
+                "programs": ["price = 3\nnum_pens = 4\npaid = 20\ncost = price * num_pens\nchange = paid - cost\nprint(change)"],
+                "tests": "",
+            },
+        ),
+        Example(
+            "A baker has 60 loaves. He sells half of them in the morning and 12 in the afternoon. Each loaf costs $2.50. "
+            "How much money would the remaining loaves bring?",
+            {
+                "programs": [
+                    "loaves = 60\nearly = loaves / 2\nlate = 12\nleft = loaves - early - late\nprice = 2.5\nprint(left * price)"
+                ],
+                "tests": "",
+            },
+        ),
+    )
 
     class Args(ToolArgs):
         """What to run; with neither, the response's own code runs as it is."""
 
-        program: str = Field(default="", max_length=20_000)
-        """A Python program that works out the task's answer from the task's data, one statement per line, and prints only the
-        answer. For "Tom buys 4 pens at $3 and pays with $20. What change does he get?" it is
-        `price = 3\\nnum_pens = 4\\npaid = 20\\nchange = paid - price * num_pens\\nprint(change)`."""
-        tests: str = Field(default="", max_length=20_000)
+        programs: tuple[_Source, ...] = Field(default=(), max_length=MAX_VOTES)
+        """Python programs that each work out the task's answer: a program puts the task's numbers into variables with telling
+        names, computes step by step, one statement per line, and prints only the answer."""
+        tests: _Source = ""
         """Assertions to run against the Python code in the response, one per line."""
 
     class Options(ToolOptions):
@@ -101,10 +126,11 @@ class PythonTool:
         chosen = self.Args.model_validate(args.model_dump())
         tests = chosen.tests.strip() or _tests_of(case.task)
         sentences = []
-        if chosen.program.strip():
-            sentences.append(await self._compare(chosen.program, case.candidate))
-        if tests or not sentences:
-            sentences.append(await self._check_code(case.candidate.text[-MAX_CHARS:], tests))
+        if programs := [program for program in chosen.programs if program.strip()]:
+            sentences.append(await self._compare(programs, case.candidate))
+        text = case.candidate.text[-MAX_CHARS:]
+        if not sentences or (tests and extract_code(text)):
+            sentences.append(await self._check_code(text, tests))
         return " ".join(sentences)
 
     async def aclose(self) -> None:
@@ -116,25 +142,34 @@ class PythonTool:
         await asyncio.gather(*running, return_exceptions=True)
         self._sandbox.close()
 
-    async def _compare(self, program: str, candidate: Candidate) -> str:
-        """Compare what the program prints with the response's final answer.
+    async def _compare(self, programs: Sequence[str], candidate: Candidate) -> str:
+        """Compare what the programs print with the response's final answer.
 
         Raises:
-            ToolError: The program failed or printed nothing.
+            ToolError: Every program failed or printed nothing.
         """
-        outcome = await self._run_once(extract_code(program) or program)
-        if failure := _describe_failure(outcome, self._limits):
-            raise ToolError(f"the program written for this task fails: {failure}")
-        printed = [line.strip() for line in outcome.stdout.splitlines() if line.strip()]
+        outcomes = await asyncio.gather(*(self._run_once(print_result(extract_code(text) or text)) for text in programs))
+        printed = [result for outcome in outcomes if (result := self._result(outcome)) is not None]
         if not printed:
-            raise ToolError("the program written for this task prints nothing: it must print the answer")
+            failure = _describe_failure(outcomes[0], self._limits)
+            raise ToolError(
+                f"the program written for this task fails: {failure}"
+                if failure
+                else "the program written for this task prints nothing: it must print the answer"
+            )
         is_complete = candidate.finish_reason != "length"
         stated = await asyncio.to_thread(final_answer, candidate.text[-MAX_CHARS:], is_complete=is_complete)
-        result = f"A program written for this task prints {_quote(printed[-1])}."
+        found = _describe_results(printed)
         if stated is None:
-            return f"{result} This response states no final answer."
-        agreement = "they agree" if same_answer(stated, printed[-1]) else "they differ"
-        return f"{result} The final answer of this response is {_quote(stated)}: {agreement}."
+            return f"{found} This response states no final answer."
+        votes = sum(same_answer(stated, result) for result in printed)
+        agreement = "they agree" if votes == len(printed) else f"{votes} of {len(printed)} agree" if votes else "they differ"
+        return f"{found} The final answer of this response is {_quote(stated)}: {agreement}."
+
+    def _result(self, outcome: Outcome) -> str | None:
+        """What a program printed last; None where it failed or printed nothing."""
+        lines = [line.strip() for line in outcome.stdout.splitlines() if line.strip()]
+        return None if _describe_failure(outcome, self._limits) or not lines else lines[-1]
 
     async def _run_once(self, program: str) -> Outcome:
         """Run a program, or share the run of the same text; one caller's end does not end it for the others."""
@@ -183,6 +218,29 @@ class PythonTool:
             return _describe_verdict(lines[0].split("\t")[1:])
         failure = "" if outcome.exit_code == 0 else _describe_failure(outcome, self._limits)
         return f"This response's code fails the tests: {failure or 'it ends the program before the tests are done'}."
+
+
+def _describe_results(printed: Sequence[str]) -> str:
+    if len(printed) == 1:
+        return f"A program written for this task prints {_quote(printed[0])}."
+    quoted = [_quote(result) for result in printed]
+    return f"Programs written for this task print {', '.join(quoted[:-1])} and {quoted[-1]}."
+
+
+def print_result(program: str) -> str:
+    """Let a program that prints nothing print its last value, as a notebook does: models forget the last line."""
+    try:
+        body = ast.parse(program).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return program
+    if any(isinstance(node, ast.Name) and node.id == "print" for part in body for node in ast.walk(part)):
+        return program
+    last = body[-1] if body else None
+    if isinstance(last, ast.Assign) and isinstance(last.targets[0], ast.Name):
+        return f"{program}\nprint({last.targets[0].id})"
+    if isinstance(last, ast.Expr):
+        return f"{program}\nprint({ast.unparse(last.value)})"
+    return program
 
 
 def extract_code(text: str) -> str | None:

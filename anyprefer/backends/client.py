@@ -7,6 +7,7 @@ own totals, once per request.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -59,14 +60,9 @@ class ModelClient:
     """Counts the tokens of several choices, for servers whose usage covers only the first of them."""
 
     async def complete(
-        self,
-        messages: Sequence[Message],
-        site: CallSite,
-        *,
-        n: int = 1,
-        schema: dict[str, Any] | None = None,
-        digits: bool = False,
-    ) -> Completion:
+        self, messages: Sequence[Message], site: CallSite, *, n: int = 1, schema: dict[str, Any] | None = None,
+        digits: bool = False, temperature: float | None = None,
+    ) -> Completion:  # fmt: skip
         """Ask for `n` replies in one request, or hand back the journalled ones.
 
         Args:
@@ -75,6 +71,7 @@ class ModelClient:
             n: Number of choices.
             schema: A JSON schema that the server must hold the reply to.
             digits: Ask for the log-probabilities of the reply's digits as well.
+            temperature: In place of the role's own.
 
         Raises:
             ModelUnavailableError: No answer after all retries.
@@ -83,6 +80,7 @@ class ModelClient:
         request = {
             "model": self.model_id, "params": self.params, "messages": [message.model_dump() for message in messages],
             "n": n, "schema": schema, "seed": site.seed(self.seed), **({"digits": TOP} if digits else {}),
+            **({"temperature": temperature} if temperature is not None else {}),
         }  # fmt: skip
         key = call_key(site, request)
         call = self.calls.get(key)
@@ -90,6 +88,8 @@ class ModelClient:
             options: dict[str, Any] = {"n": n} if n > 1 else {}
             if digits:
                 options |= {"logprobs": True, "top_logprobs": TOP}
+            if temperature is not None:
+                options["temperature"] = temperature
             call = await self._request(key, messages, site, schema, options)
             self.calls.put(call)
         places = [(place, chances) for place, chances in call.reply.get("digits") or ()] or None
@@ -129,6 +129,24 @@ class ModelClient:
                 f"finish reason {second.finish_reasons[0]!r}); last reply: {clip(second.texts[0], 200)!r}. "
                 f"Raise {self.role}.max_tokens if it was cut off, or use a model that follows JSON schemas"
             ) from None
+
+    async def structured_samples(
+        self, messages: Sequence[Message], site: CallSite, schema: type[Reply], n: int, temperature: float
+    ) -> list[Reply]:
+        """Ask for several replies in one request and keep those that fit; where none does, ask once more for one.
+
+        Raises:
+            MalformedReplyError: No reply fits.
+        """
+        done = await self.complete(messages, site, n=n, schema=strict_schema(schema), temperature=temperature)
+        replies = []
+        for text in done.texts:
+            with suppress(ValidationError):
+                replies.append(schema.model_validate_json(text))
+        if replies:
+            return replies
+        again = CallSite(site.task_id, site.role, site.round, f"{site.step}/single")
+        return [await self.structured(messages, again, schema)]
 
     async def _request(
         self, key: str, messages: Sequence[Message], site: CallSite, schema: dict[str, Any] | None, options: dict[str, Any]

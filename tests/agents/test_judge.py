@@ -112,7 +112,7 @@ def test_judge_fills_in_arguments_and_every_tool_is_called(model: LoopbackModel,
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     (corpus / "a.txt").write_text("Two and two make four.")
-    model.replies["ToolArguments"] = lambda body, choice: {"corpus_search": {"query": "sums", "num_results": 2}}
+    model.replies["Args"] = lambda body, choice: {"query": "sums", "num_results": 2}
     tools = {
         "names": ["calculator", "corpus_search"], "choose": "arguments", "options": {"corpus_search": {"path": str(corpus)}}
     }  # fmt: skip
@@ -127,6 +127,23 @@ def test_judge_fills_in_arguments_and_every_tool_is_called(model: LoopbackModel,
     prompt = prompt_of(model.requests[0])
     assert "  - query: " in prompt
     assert not any(item.text in prompt for item in CANDIDATES)
+
+
+def test_sampled_arguments_are_joined_and_unreadable_ones_left_out(model: LoopbackModel) -> None:
+    programs = ["print(4)", "print(2 + 2)"]
+    model.replies["Args"] = lambda body, choice: {"programs": [programs[choice]], "tests": ""} if choice < 2 else "nonsense"
+    tools = {"names": ["python"], "choose": "arguments", "samples": 3, "sample_temperature": 0.9}
+
+    async def main() -> tuple[ToolCall, ...]:
+        async with Backends(parse_recipe(recipe_data(model.url, tools=tools))) as backends:
+            return await build_team(backends.recipe, backends, MemoryCalls()).judge.choose_tools(TASK, CANDIDATES, 0)
+
+    calls = asyncio.run(main())
+    assert calls[0].args == {"programs": programs, "tests": ""}
+    (body,) = model.requests
+    assert (body["n"], body["temperature"]) == (3, 0.9)
+    roles = [message["role"] for message in body["messages"]]
+    assert roles == ["system", "user", "assistant", "user", "assistant", "user"]
 
 
 @pytest.mark.parametrize(

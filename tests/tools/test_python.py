@@ -8,7 +8,7 @@ import pytest
 
 from anyprefer.errors import ConfigError, ToolError
 from anyprefer.tools.base import Case
-from anyprefer.tools.python import PythonTool, extract_code
+from anyprefer.tools.python import PythonTool, extract_code, print_result
 from anyprefer.tools.sandbox import Sandbox
 from anyprefer.types import Candidate, Task
 
@@ -56,28 +56,41 @@ def fence(code):
     ],
 )
 async def test_program_is_compared_with_the_final_answer(tool, text, evidence):
-    args = tool.Args(program="print('working')\nprint(6 * 7)\nprint()")
+    args = tool.Args(programs=["print('working')\nprint(6 * 7)\nprint()"])
     assert await tool.run(args, case(text)) == evidence
 
 
 async def test_cut_off_response_has_no_final_answer(tool):
-    evidence = await tool.run(tool.Args(program="print(42)"), case("First, 6 + 36 = 42", finish_reason="length"))
+    evidence = await tool.run(tool.Args(programs=["print(42)"]), case("First, 6 + 36 = 42", finish_reason="length"))
     assert "no final answer" in evidence
 
 
 async def test_fenced_program_runs(tool):
-    assert "prints 42" in await tool.run(tool.Args(program="```python\nprint(42)\n```"), case("The answer is 42."))
+    assert "prints 42" in await tool.run(tool.Args(programs=["```python\nprint(42)\n```"]), case("The answer is 42."))
+
+
+@pytest.mark.parametrize(
+    ("programs", "results", "agreement"),
+    [
+        (["print(42)", "print(42.0)"], "Programs written for this task print 42 and 42.0.", "they agree"),
+        (["print(42)", "print(7)", "1/0"], "Programs written for this task print 42 and 7.", "1 of 2 agree"),
+        (["1/0", "print(7)"], "A program written for this task prints 7.", "they differ"),
+    ],
+)
+async def test_several_programs_vote_and_a_failing_one_has_no_vote(tool, programs, results, agreement):
+    evidence = await tool.run(tool.Args(programs=programs), case("The answer is 42."))
+    assert evidence == f"{results} The final answer of this response is 42: {agreement}."
 
 
 async def test_one_program_runs_once_for_all_responses(tool):
-    args = tool.Args(program="import time\nprint(time.time_ns())")
+    args = tool.Args(programs=["import time\nprint(time.time_ns())"])
     first = await asyncio.gather(*(tool.run(args, case(f"The answer is {n}.")) for n in range(6)))
     later = await tool.run(args, case("The answer is 6."))
     assert len({re.search(r"prints (\d+)", evidence)[1] for evidence in (*first, later)}) == 1
 
 
 async def test_shared_program_outlives_a_cancelled_caller(tool):
-    args = tool.Args(program="import time\ntime.sleep(0.5)\nprint(42)")
+    args = tool.Args(programs=["import time\ntime.sleep(0.5)\nprint(42)"])
     impatient = asyncio.create_task(tool.run(args, case("The answer is 42.")))
     patient = asyncio.create_task(tool.run(args, case("The answer is 42.")))
     await asyncio.sleep(0.2)
@@ -101,7 +114,7 @@ async def test_shared_program_outlives_a_cancelled_caller(tool):
 )
 async def test_failing_program_is_a_tool_error(tool, program, reason):
     with pytest.raises(ToolError, match=re.escape(reason)):
-        await tool.run(tool.Args(program=program), case("The answer is 42."))
+        await tool.run(tool.Args(programs=[program]), case("The answer is 42."))
 
 
 async def test_passing_code(tool):
@@ -207,7 +220,7 @@ async def test_nothing_to_run_is_a_tool_error(tool, text):
 
 
 async def test_program_and_tests_make_two_sentences(tool):
-    args = tool.Args(program="print(3)", tests="assert add(1, 2) == 3")
+    args = tool.Args(programs=["print(3)"], tests="assert add(1, 2) == 3")
     evidence = await tool.run(args, case(fence("def add(a, b): return a + b") + "\nThe answer is 3."))
     assert "they agree" in evidence
     assert evidence.endswith("passes the test.")
@@ -223,7 +236,7 @@ async def test_long_output_is_quoted_short(tool):
 
 
 async def test_close_ends_running_programs(tool):
-    running = asyncio.create_task(tool.run(tool.Args(program="import time\ntime.sleep(60)"), case("The answer is 42.")))
+    running = asyncio.create_task(tool.run(tool.Args(programs=["import time\ntime.sleep(60)"]), case("The answer is 42.")))
     await asyncio.sleep(0.3)
     start = time.perf_counter()
     await tool.aclose()
@@ -245,3 +258,19 @@ async def test_close_ends_running_programs(tool):
 )
 def test_fenced_blocks(text, code):
     assert extract_code(text) == code
+
+
+@pytest.mark.parametrize(
+    ("program", "end"),
+    [
+        ("a = 2\nb = a * 3", "print(b)"),
+        ("a = 2\na * 3", "print(a * 3)"),
+        ("a = 2\nprint(a)\nb = 3", "b = 3"),
+        ("for i in range(3):\n    pass", "    pass"),
+        ("a = = 2", "a = = 2"),
+        ("", ""),
+    ],
+)
+def test_program_that_prints_nothing_prints_its_last_value(program, end):
+    assert print_result(program).endswith(end)
+    assert print_result(program).startswith(program)
