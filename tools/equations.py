@@ -339,7 +339,8 @@ def _lost_exponent(equation: Equation) -> bool:
     """Whether a lone number is a power whose raised digit was flattened, as in "103 = 10 * 10 * 10"."""
     for side, other in ((equation.left, equation.right), (equation.right, equation.left)):
         digits = side.node.text
-        if side.node.op == "number" and len(digits) > 1 and digits.isdecimal() and digits[-1] > "1":
+        is_power = len(digits) > 1 and digits.isdecimal() and digits[-1] > "1" and int(digits[:-1]) > 1  # nobody raises 1
+        if side.node.op == "number" and is_power and other.node.op not in ("+", "-"):  # a power is a product
             return bool(evaluate(other.node) == int(digits[:-1]) ** int(digits[-1]))
     return False
 
