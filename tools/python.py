@@ -163,8 +163,7 @@ class PythonTool:
         if stated is None:
             return f"{found} This response states no final answer."
         votes = sum(same_answer(stated, result) for result in printed)
-        agreement = "they agree" if votes == len(printed) else f"{votes} of {len(printed)} agree" if votes else "they differ"
-        return f"{found} The final answer of this response is {_quote(stated)}: {agreement}."
+        return f"{found} The final answer of this response is {_quote(stated)}: {_describe_votes(votes, len(printed))}."
 
     def _result(self, outcome: Outcome) -> str | None:
         """What a program printed last; None where it failed or printed nothing."""
@@ -225,6 +224,13 @@ def _describe_results(printed: Sequence[str]) -> str:
         return f"A program written for this task prints {_quote(printed[0])}."
     quoted = [_quote(result) for result in printed]
     return f"Programs written for this task print {', '.join(quoted[:-1])} and {quoted[-1]}."
+
+
+def _describe_votes(votes: int, count: int) -> str:
+    """In words that a judge who sees one response alone can place: how many agree, and whether that is many."""
+    if votes in (0, count):
+        return "they agree" if votes else "they differ"
+    return f"most agree ({votes} of {count})" if 2 * votes > count else f"only {votes} of {count} agree"
 
 
 def print_result(program: str) -> str:

@@ -73,8 +73,11 @@ async def test_fenced_program_runs(tool):
     ("programs", "results", "agreement"),
     [
         (["print(42)", "print(42.0)"], "Programs written for this task print 42 and 42.0.", "they agree"),
-        (["print(42)", "print(7)", "1/0"], "Programs written for this task print 42 and 7.", "1 of 2 agree"),
+        (["print(42)", "print(7)", "1/0"], "Programs written for this task print 42 and 7.", "only 1 of 2 agree"),
         (["1/0", "print(7)"], "A program written for this task prints 7.", "they differ"),
+        (["print(42)", "print(7)", "print(42.0)"], "Programs written for this task print 42, 7 and 42.0.", "most agree (2 of 3)"),
+        (["print(7)", "print(42)", "print(7)"], "Programs written for this task print 7, 42 and 7.", "only 1 of 3 agree"),
+        (["print(7)", "print(8)"], "Programs written for this task print 7 and 8.", "they differ"),
     ],
 )
 async def test_several_programs_vote_and_a_failing_one_has_no_vote(tool, programs, results, agreement):
