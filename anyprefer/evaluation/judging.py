@@ -18,7 +18,7 @@ from anyprefer.config import Recipe
 from anyprefer.errors import ConfigError
 from anyprefer.evaluation.pairs import LabelledPair
 from anyprefer.graph.builder import build_graph, recursion_limit
-from anyprefer.types import Candidate, Prompts, RoleUsage, Task, Verdict, disagree
+from anyprefer.types import Attempt, Candidate, Prompts, RoleUsage, Task, Verdict, disagree
 
 Arm = Literal["none", "tools", "feedback", "both"]
 ARMS: tuple[Arm, ...] = ("none", "tools", "feedback", "both")
@@ -177,8 +177,14 @@ async def _judge_pair(team: Team, pair: LabelledPair, *, feedback: bool) -> Outc
         record = next(((change or {}).get("record") for change in update.values()), None) or record
     if record is None or record.error is not None:
         return Outcome(pair.task.id, None, None, 0, record.error.message if record and record.error else "no record")
-    attempt = record.best or record.attempts[-1]
+    attempt = record.best or max(record.attempts, key=_contrast)
     return _outcome(pair, attempt.verdicts, len(record.attempts) - 1)
+
+
+def _contrast(attempt: Attempt) -> float:
+    """How far apart the scores are: where no round made a pair, the clearest judgement counts."""
+    scores = [verdict.score for verdict in attempt.verdicts]
+    return max(scores, default=0.0) - min(scores, default=0.0)
 
 
 def _outcome(pair: LabelledPair, verdicts: Sequence[Verdict], rounds: int) -> Outcome:

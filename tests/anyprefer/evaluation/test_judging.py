@@ -69,6 +69,19 @@ def test_each_arm_shows_what_its_help_is_worth(server: LoopbackModel, tmp_path: 
     assert "| tools | 100.0 [100.0, 100.0] | +100.0" in report.table()
 
 
+def test_without_a_pair_the_clearest_round_counts(server: LoopbackModel, tmp_path: Path) -> None:
+    """A margin below the least one makes no pair; a second look with no margin at all must not wipe out the first."""
+
+    def unsure(body: dict[str, Any], choice: int) -> dict[str, Any]:
+        again = "Look at the numbers" in prompt_of(body)
+        scores = [5 if again or text.endswith(f"= {int(text.split()[0]) + 3}") else 6 for text in responses_in(body)]
+        return {"analyses": ["x"] * len(scores), "scores": scores}
+
+    server.replies["ScoreSheet"] = unsure
+    report = evaluate(server, write_pairs(tmp_path, 4), tmp_path / "out", ("feedback",), pair={"min_margin": 2.0})
+    assert (report.arms[0].accuracy, report.arms[0].mean_rounds) == (1.0, 1.0)
+
+
 def test_what_arms_share_is_asked_once_and_a_second_run_asks_nothing(server: LoopbackModel, tmp_path: Path) -> None:
     data = write_pairs(tmp_path, 4)
     first = evaluate(server, data, tmp_path / "out")
