@@ -5,12 +5,13 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt
 # The second stamp builds on the first, so that two targets of one `make -j` never run pip at the same time.
 RUNTIME := .venv/.stamp-runtime
 DEV := .venv/.stamp-dev
+PEER := .venv-distilabel/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-slow demo docs bench bench-judge clean
+.PHONY: help setup check test test-slow demo docs bench bench-judge bench-crash bench-faults bench-scale clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(DEV)  ## Create .venv with everything a contributor needs; free when nothing changed
 
@@ -22,7 +23,7 @@ $(RUNTIME): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(DEV): $(RUNTIME)
-	$(PIP) -e '.[local,tools,mcp,parquet,dev]'
+	$(PIP) -e '.[local,tools,mcp,parquet,postgres,otel,ray,dev]'
 	@touch $@
 
 check: $(DEV)  ## Formatting, lint, types, layers and the size budget
@@ -46,12 +47,30 @@ demo: $(RUNTIME)  ## Make preference pairs with the embedded model, no key and n
 docs: $(DEV)  ## Draw the graph again
 	$(BIN)/python docs/draw_graph.py
 
-bench: $(DEV)  ## Run every benchmarks/bench_*.py
-	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+# A peer to measure against; its packages do not fit ours, so it gets an environment of its own.
+$(PEER):
+	$(PYTHON) -m venv .venv-distilabel
+	.venv-distilabel/bin/pip install -qq --disable-pip-version-check 'distilabel[openai]==1.5.3' requests
+	@touch $@
+
+bench: $(DEV) $(PEER)  ## Measure orchestration beside a bare client and distilabel (half an hour)
+	$(BIN)/python benchmarks/bench_loop.py
+	$(BIN)/python benchmarks/bench_orchestration.py --distilabel .venv-distilabel/bin/python
+
+bench-crash: $(DEV)  ## Kill runs at random moments: 50 times with SQLite, 10 with Postgres
+	$(BIN)/python benchmarks/campaign_crash.py --kills 50
+	$(BIN)/python benchmarks/campaign_crash.py --kills 10 --tasks 400 --store postgres
+
+bench-faults: $(DEV)  ## Run against a server full of faults, and stop there at exactly 200 accepted
+	$(BIN)/python benchmarks/campaign_faults.py --tasks 2000
+	$(BIN)/python benchmarks/campaign_faults.py --tasks 2000 --accept 200
+
+bench-scale: $(DEV)  ## Run 100,000 tasks
+	$(BIN)/python benchmarks/scale_run.py --tasks 100000
 
 bench-judge: $(DEV)  ## Measure the embedded judge in four arms (hours on two cores; run again to resume)
 	$(BIN)/anyprefer evaluate judge recipes/text/gsm8k.toml --data benchmarks/data/gsm8k_responses.jsonl --limit 125 --out runs/bench-judge
 
 clean:  ## Remove the environment, caches and build results; keeps runs/
-	rm -rf .venv .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf .venv .venv-distilabel .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

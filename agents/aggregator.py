@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -20,6 +21,13 @@ class Notes(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     text: str
+
+
+@cache
+def notes_schema(chars: int) -> type[Notes]:
+    """The reply with the recipe's length limit."""
+    text = Annotated[str, Field(max_length=chars)]
+    return create_model("Notes", __base__=Notes, text=(text, ...))
 
 
 @dataclass(frozen=True)
@@ -53,8 +61,7 @@ class KnowledgeAggregator:
             "evidence": task_evidence_blocks(evidence, nonce, self.evidence_chars),
             "history": text_block(_history(previous), "scores of the previous round", nonce) if previous else "",
         })  # fmt: skip
-        text = Annotated[str, Field(max_length=self.config.knowledge_chars)]
-        notes = await self.model.structured(messages, site, create_model("Notes", __base__=Notes, text=(text, ...)))
+        notes = await self.model.structured(messages, site, notes_schema(self.config.knowledge_chars))
         return Knowledge(text=notes.text)
 
 

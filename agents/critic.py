@@ -1,6 +1,7 @@
 """RewardCritic: scores a pair as training data (paper: section 2.3, appendix D.2)."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -22,6 +23,7 @@ class PairReview(BaseModel):
     score: Annotated[int, Field(ge=1, le=10)]
 
 
+@cache
 def review_schema(analysis_chars: int) -> type[PairReview]:
     """The reply schema with the recipe's limit."""
     analysis: Any = Annotated[str, Field(min_length=1, max_length=analysis_chars)]

@@ -6,6 +6,7 @@ A `Reading` is one look at some responses by one model: in one order, under one 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -133,14 +134,18 @@ def scale(config: JudgeConfig) -> tuple[int, int]:
 
 def score_sheet(num_candidates: int, config: JudgeConfig) -> type[BaseModel]:
     """The reply schema: analyses, where the recipe wants them, come before scores, so that scores follow from them."""
-    analysis: Any = Annotated[str, Field(min_length=1, max_length=max(1, config.analysis_chars))]
-    lowest, highest = scale(config)
+    return _sheet(1 if config.method == "pointwise" else num_candidates, config.method, config.analysis_chars, *scale(config))
+
+
+@cache
+def _sheet(count: int, method: str, analysis_chars: int, lowest: int, highest: int) -> type[BaseModel]:
+    analysis: Any = Annotated[str, Field(min_length=1, max_length=max(1, analysis_chars))]
     score: Any = Annotated[int, Field(ge=lowest, le=highest)]
-    if config.method == "pointwise":
-        first: dict[str, Any] = {"analysis": (analysis, ...)} if config.analysis_chars else {}
+    if method == "pointwise":
+        first: dict[str, Any] = {"analysis": (analysis, ...)} if analysis_chars else {}
         return create_model("Score", __config__=ConfigDict(extra="forbid"), **first, score=(score, ...))
-    size = Field(min_length=num_candidates, max_length=num_candidates)
-    first = {"analyses": (Annotated[list[analysis], size], ...)} if config.analysis_chars else {}
+    size = Field(min_length=count, max_length=count)
+    first = {"analyses": (Annotated[list[analysis], size], ...)} if analysis_chars else {}
     return create_model("ScoreSheet", __config__=ConfigDict(extra="forbid"), **first, scores=(Annotated[list[score], size], ...))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from anyprefer.agents.aggregator import KnowledgeAggregator
 from anyprefer.agents.critic import RewardCritic
@@ -17,7 +17,7 @@ from anyprefer.config import ROLES, Recipe
 from anyprefer.tools.base import Tool
 from anyprefer.tools.registry import build_tools
 from anyprefer.tools.toolbox import Toolbox
-from anyprefer.types import Candidate, Prompts, Task
+from anyprefer.types import Attempt, Candidate, PreferenceRecord, Prompts, RoleUsage, Task
 
 
 class Sampler(Protocol):
@@ -43,6 +43,21 @@ class Team:
     """Role -> model identifier."""
     prompt_hashes: Mapping[str, str]
     recipe_digest: str
+
+    async def record(self, task: Task, attempts: tuple[Attempt, ...], **outcome: Any) -> PreferenceRecord:
+        """Write up what came of a task, with its cost so far."""
+        usage = await self.calls.usage(task.id)
+        return PreferenceRecord(
+            task=task,
+            attempts=attempts,
+            models=dict(self.models),
+            prompt_hashes=dict(self.prompt_hashes),
+            usage=usage,
+            cost_usd=sum(usage.values(), RoleUsage()).cost_usd,
+            seed=self.recipe.run.seed,
+            recipe_digest=self.recipe_digest,
+            **outcome,
+        )
 
 
 def build_team(recipe: Recipe, backends: Backends, calls: CallStore, digest: str = "") -> Team:
@@ -86,7 +101,13 @@ def build_team(recipe: Recipe, backends: Backends, calls: CallStore, digest: str
             recipe.loop.feedback,
         ),
         calls=calls,
-        models={name: backends.client(name, calls).model_id for name in recipe.members()},
+        models=model_ids(recipe, backends, calls),
         prompt_hashes=prompt_hashes(prompts),
         recipe_digest=digest,
     )
+
+
+def model_ids(recipe: Recipe, backends: Backends, calls: CallStore) -> dict[str, str]:
+    """Role -> model, of the roles that work."""
+    names = (name for name in recipe.members() if name != "critic" or recipe.critic.enabled)
+    return {name: backends.client(name, calls).model_id for name in names}

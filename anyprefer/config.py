@@ -79,6 +79,8 @@ class JudgeConfig(RoleConfig):
 class CriticConfig(RoleConfig):
     """The model that scores pairs."""
 
+    enabled: bool = True
+    """False accepts every pair as it is, one call less (the self-rewarding methods): the paper's loop needs the reward."""
     analysis_chars: int = Field(default=400, ge=40)
     """Longest analysis of each response in characters; a critique is also what the rewriter has to work with."""
 
@@ -188,13 +190,29 @@ class LoopConfig(Section):
     """Which prompts a critique may rewrite (paper: tables 5 and 9). `none` ends the task after one pass."""
 
 
+class Price(Section):
+    """What a model costs, in US dollars per million tokens."""
+
+    prompt_usd: float = Field(ge=0)
+    """Tokens sent."""
+    completion_usd: float = Field(ge=0)
+    """Tokens sampled."""
+
+
 class RunConfig(Section):
     """How tasks are worked through."""
 
     concurrency: int = Field(default=8, ge=1)
-    """Tasks in progress at once."""
-    durability: Literal["sync", "async", "exit"] = "async"
-    """When LangGraph writes checkpoints. Completed calls survive in the journal in every mode."""
+    """Tasks in progress at once. More than `max_in_flight` calls keep an endpoint busy while some tasks wait to retry."""
+    max_in_flight: int = Field(default=100, ge=1)
+    """Most calls at once to one model; below it the limit adapts to 429s, 503s and time-outs. An embedded model has its slots."""
+    outage_seconds: float = Field(default=120.0, gt=0)
+    """How long a model may fail every call before the run stops, leaving unfinished tasks for a later session."""
+    max_tries: int = Field(default=3, ge=1)
+    """How often a task may bring down its worker, or the whole process, before it is recorded as failed."""
+    durability: Literal["sync", "async", "exit"] = "exit"
+    """When LangGraph writes checkpoints. Completed calls survive in the journal in every mode, so `exit` loses nothing to a
+    crash: the task is worked through again from the journal. The others write ten times as much, and show tasks as they run."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Start of the seeds sent with requests. Servers that batch may still differ from run to run; the journal is what makes a
     resume exact."""
@@ -239,6 +257,9 @@ class Recipe(Section):
     loop: LoopConfig = LoopConfig()
     run: RunConfig = RunConfig()
     embedded: EmbeddedConfig = EmbeddedConfig()
+    prices: dict[str, Price] = Field(default_factory=dict)
+    """Model as the recipe names it -> its price. Embedded models cost nothing; any other needs an entry when a budget in
+    dollars is set, and has no cost in records without one."""
 
     @model_validator(mode="after")
     def _check_across_sections(self) -> "Recipe":
@@ -256,6 +277,8 @@ class Recipe(Section):
             )
         if self.pair.chosen == "best" and self.sampling.num_candidates < 2:
             raise ValueError("sampling.num_candidates must be at least 2, or pair.chosen = 'reference'")
+        if not self.critic.enabled and self.loop.feedback != "none":
+            raise ValueError("critic.enabled = false leaves nothing to rewrite from: set loop.feedback = 'none'")
         self._check_judge()
         lowest = self.pair.rejected_rank or self.sampling.num_candidates
         if self.pair.chosen == "best" and self.pair.chosen_rank >= lowest:
@@ -292,6 +315,12 @@ class Recipe(Section):
         borrowed = ("model", "base_url", "api_key_env", "timeout_seconds", "max_retries", "extra_body")
         return config.model_copy(update={key: getattr(self.judge, key) for key in borrowed})
 
+    def price(self, model: str) -> Price | None:
+        """The price of a model; embedded ones are free, unknown ones None."""
+        if model.startswith("llamacpp:"):
+            return Price(prompt_usd=0.0, completion_usd=0.0)
+        return self.prices.get(model)
+
     def members(self) -> dict[str, RoleConfig]:
         """Every model of the recipe: the roles by name, then the judge's panel and the further generators by their place."""
         found = {name: self.role(name) for name in ROLES}
@@ -302,8 +331,14 @@ class Recipe(Section):
 ROLES = ("target", "judge", "aggregator", "critic", "rewriter")
 """Every role that calls a model, in the order of the loop."""
 
-UNTRACKED = frozenset({"run.concurrency", "run.durability", "run.max_failed_share", "tasks", "name", "description"})
+UNTRACKED = frozenset({
+    "run.concurrency", "run.max_in_flight", "run.outage_seconds", "run.max_tries", "run.durability", "run.max_failed_share",
+    "tasks", "name", "description",
+})  # fmt: skip
 """Keys that change how a run goes but not what it makes; a resume may change them."""
+
+UNTRACKED_SECTIONS = frozenset({"prices"})
+"""Likewise, whole tables."""
 
 UNTRACKED_ROLE_KEYS = frozenset({"timeout_seconds", "max_retries", "api_key_env"})
 """Likewise, in every role's section."""

@@ -8,12 +8,17 @@
     │   ├── ModelUnavailableError   the endpoint did not answer, or answered with a server error
     │   ├── ModelRefusedError       the endpoint rejected the request (wrong key, unknown model, too long)
     │   └── MalformedReplyError     the reply never fitted the schema asked for, or was empty
+    ├── StopRunError           the run must stop here; unfinished tasks stay unfinished and go on when it is resumed
+    │   ├── EndpointDownError       an endpoint has not answered for too long, or rejects the key
+    │   └── BudgetSpentError        the next call would go over the budget
     ├── ToolError              a tool could not do its work: reaches the judge as evidence that says so
     └── ModelFetchError        catalogue weights could not be fetched or did not match their checksum
 
 Errors are classified once, where the foreign exception is caught. A message says what failed, the offending value and what
 to do about it.
 """
+
+from typing import Literal
 
 
 class AnypreferError(Exception):
@@ -36,8 +41,22 @@ class ModelError(AnypreferError):
     """Raised when a model call failed for good."""
 
 
+TroubleKind = Literal["throttled", "overloaded", "timeout", "unreachable", "error"]
+"""429; 503; no answer in time; no connection; any other status that a retry may mend."""
+
+
 class ModelUnavailableError(ModelError):
-    """Raised when an endpoint is down, times out or keeps answering with server errors."""
+    """Raised when an endpoint is down, times out or keeps answering with server errors.
+
+    Attributes:
+        kind: What went wrong.
+        retry_after: Seconds that the endpoint asks to wait, where it does.
+    """
+
+    def __init__(self, message: str, kind: TroubleKind = "error", retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retry_after = retry_after
 
 
 class ModelRefusedError(ModelError):
@@ -46,6 +65,18 @@ class ModelRefusedError(ModelError):
 
 class MalformedReplyError(ModelError):
     """Raised when a reply is empty, or does not fit its schema after one repair attempt."""
+
+
+class StopRunError(AnypreferError):
+    """Raised when no task can go on; never makes a failed record."""
+
+
+class EndpointDownError(StopRunError):
+    """Raised when an endpoint has not answered for too long, or rejects the key."""
+
+
+class BudgetSpentError(StopRunError):
+    """Raised when the next call would go over the budget of the run."""
 
 
 class ToolError(AnypreferError):

@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
-from anyprefer.config import ROLES, UNTRACKED, UNTRACKED_ROLE_KEYS, Recipe
+from anyprefer.config import ROLES, UNTRACKED, UNTRACKED_ROLE_KEYS, UNTRACKED_SECTIONS, Recipe
 from anyprefer.errors import ConfigError
 
 PATH_OPTIONS = ("path", "index", "corpus", "cache")
@@ -113,7 +113,7 @@ def _anchor_paths(recipe: Recipe, folder: Path) -> Recipe:
     def anchor(text: str) -> str:
         return str((folder / Path(text).expanduser()).resolve())
 
-    updates: dict[str, Any] = {"tasks": anchor(recipe.tasks)} if recipe.tasks else {}
+    updates: dict[str, Any] = {"tasks": anchor(recipe.tasks)} if recipe.tasks and not recipe.tasks.startswith("hf:") else {}
     for role in ROLES:
         config = getattr(recipe, role)
         if config.prompts:
@@ -168,4 +168,4 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def _is_untracked(key: str) -> bool:
     section, _, name = key.partition(".")
-    return key in UNTRACKED or (section in ROLES and name in UNTRACKED_ROLE_KEYS)
+    return key in UNTRACKED or section in UNTRACKED_SECTIONS or (section in ROLES and name in UNTRACKED_ROLE_KEYS)

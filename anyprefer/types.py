@@ -204,9 +204,18 @@ class RoleUsage(Value):
     completion_tokens: int = 0
     seconds: float = 0.0
     """Sum of the calls' durations; calls overlap, so this is not wall time."""
+    cost_usd: float | None = 0.0
+    """None as soon as one call's price is unknown."""
 
     def __add__(self, other: "RoleUsage") -> "RoleUsage":
-        return RoleUsage(**{name: getattr(self, name) + getattr(other, name) for name in RoleUsage.model_fields})
+        known = self.cost_usd is not None and other.cost_usd is not None
+        return RoleUsage(
+            calls=self.calls + other.calls,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            seconds=self.seconds + other.seconds,
+            cost_usd=(self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None,
+        )
 
 
 class Failure(Value):

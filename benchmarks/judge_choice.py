@@ -43,7 +43,7 @@ def corrupt(solution: str, rng: random.Random) -> str | None:
 
 def pairs(path: Path, num: int) -> list[tuple[Task, str, str]]:
     """(task, right, wrong) for the first `num` problems that can be corrupted; the same for every model."""
-    rng, found = random.Random(0), []  # noqa: S311 - a benchmark, not a secret
+    rng, found = random.Random(0), []
     for task in load_tasks(path):
         if task.reference and (wrong := corrupt(task.reference, rng)):
             found.append((task, plain(task.reference), plain(wrong)))  # noqa: PERF401 - three lines read better

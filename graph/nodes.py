@@ -8,9 +8,10 @@ from langgraph.types import Command
 
 from anyprefer.agents.pairing import form_pair
 from anyprefer.agents.team import Team
-from anyprefer.errors import AnypreferError
+from anyprefer.errors import DataError, ModelError, ToolError
+from anyprefer.graph.routing import is_accepted
 from anyprefer.graph.state import SynthesisState
-from anyprefer.types import Attempt, Critique, Failure, PreferenceRecord, Prompts
+from anyprefer.types import Attempt, Critique, Failure, Prompts
 
 Update = dict[str, Any]
 
@@ -63,6 +64,8 @@ class Nodes:
         """Let the reward critic score the pair, and close the attempt; no pair needs no opinion."""
         if state["pair"] is None:
             critique = Critique(analysis=state["no_contrast"])
+        elif not self.team.recipe.critic.enabled:
+            critique = Critique(analysis="the recipe asks no critic")
         else:
             critique = await self.team.critic.critique(state["task"], state["pair"], state["round"])
         return {"critique": critique, "attempts": [_attempt(state, critique)]}
@@ -76,35 +79,28 @@ class Nodes:
         """Keep the accepted attempt, or the best one of an exhausted task."""
         attempts = state["attempts"]
         best = max(range(len(attempts)), key=lambda i: (attempts[i].pair is not None, attempts[i].reward))
-        accepted = attempts[best].reward >= self.team.recipe.loop.threshold
+        accepted = is_accepted(self.team.recipe, attempts[best])
         return {
-            "record": self._record(
-                state, status="accepted" if accepted else "exhausted", best_attempt=None if attempts[best].pair is None else best
+            "record": await self.team.record(
+                state["task"],
+                tuple(attempts),
+                status="accepted" if accepted else "exhausted",
+                best_attempt=None if attempts[best].pair is None else best,
             )
         }
 
     async def record_failure(self, state: SynthesisState, error: NodeError) -> Command[Literal["__end__"]]:
-        """Turn an agent's failure into a failed record; anything else is a fault of ours and goes up.
+        """Turn the failure of a model into a failed record; what stops the run, or is a fault of ours, goes up.
 
         Raises:
-            BaseException: The node's own exception, where it is not an `AnypreferError`.
+            BaseException: The node's own exception, where it does not concern this task alone.
         """
-        if not isinstance(error.error, AnypreferError):
+        if not isinstance(error.error, ModelError | DataError | ToolError):
             raise error.error
         failure = Failure(kind=type(error.error).__name__, message=str(error.error), node=error.node)
-        return Command(update={"record": self._record(state, status="failed", error=failure)}, goto="__end__")
-
-    def _record(self, state: SynthesisState, **outcome: Any) -> PreferenceRecord:
-        team, task = self.team, state["task"]
-        return PreferenceRecord(
-            task=task,
-            attempts=tuple(state.get("attempts", ())),
-            models=dict(team.models),
-            prompt_hashes=dict(team.prompt_hashes),
-            usage=team.calls.usage(task.id),
-            seed=team.recipe.run.seed,
-            recipe_digest=team.recipe_digest,
-            **outcome,
+        attempts = tuple(state.get("attempts", ()))
+        return Command(
+            update={"record": await self.team.record(state["task"], attempts, status="failed", error=failure)}, goto="__end__"
         )
 
 

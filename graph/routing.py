@@ -5,6 +5,12 @@ from typing import Literal
 
 from anyprefer.config import Recipe
 from anyprefer.graph.state import SynthesisState
+from anyprefer.types import Attempt
+
+
+def is_accepted(recipe: Recipe, attempt: Attempt) -> bool:
+    """Whether an attempt made a pair and its reward reaches the threshold; without a critic every pair does."""
+    return attempt.pair is not None and (not recipe.critic.enabled or attempt.reward >= recipe.loop.threshold)
 
 
 @dataclass(frozen=True)
@@ -21,8 +27,7 @@ class Routes:
 
     def after_critique_pair(self, state: SynthesisState) -> Literal["record_preference", "rewrite_prompts"]:
         """Accept, stop after the last round, or try again with better prompts."""
-        loop, critique = self.recipe.loop, state["critique"]
-        accepted = critique is not None and critique.score is not None and critique.score >= loop.threshold
-        if accepted or loop.feedback == "none" or state["round"] >= loop.max_rounds:
+        loop = self.recipe.loop
+        if is_accepted(self.recipe, state["attempts"][-1]) or loop.feedback == "none" or state["round"] >= loop.max_rounds:
             return "record_preference"
         return "rewrite_prompts"

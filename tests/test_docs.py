@@ -95,6 +95,20 @@ def test_tools_page_lists_every_built_in_tool_and_its_recipe_is_valid() -> None:
             assert parse_recipe({**models, **tomllib.loads(fragment)}).tools.names
 
 
+def test_batches_page_commands_run_as_written(workplace: Path) -> None:
+    from anyprefer.recipes import parse_recipe
+
+    page = (ROOT / "docs" / "batches.md").read_text(encoding="utf-8")
+    lines = [line for block in blocks(page, "bash") for line in block.splitlines()]
+    assert len(lines) >= 5
+    said = [sh(line, workplace) for line in lines]
+    assert any("2 of 2 tasks" in text for text in said), "anyprefer status"
+    assert any("from 1 finished tasks" in text for text in said), "the pilot's estimate"
+    (prices,) = blocks(page, "toml")
+    models = {"name": "x", "target": {"model": "openai:m"}, "judge": {"model": "openai:gpt-4o"}}
+    assert parse_recipe({**models, **tomllib.loads(prices)}).price("openai:gpt-4o") is not None
+
+
 def test_drawing_is_current() -> None:
     done = subprocess.run([sys.executable, str(ROOT / "docs" / "draw_graph.py"), "--check"], timeout=60, check=False)
     assert done.returncode == 0, "run make docs"

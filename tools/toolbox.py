@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from anyprefer import telemetry
 from anyprefer.backends.calls import CallSite, CallStore, StoredCall, call_key
 from anyprefer.errors import ToolError
 from anyprefer.tools.base import Case, Tool
@@ -41,10 +42,10 @@ class Toolbox:
         case = Case(task, tuple(candidates), candidate)
         texts = [item.text for item in candidates]
         key = call_key(site, {"args": call.args, "candidate": candidate.text if candidate else None, "candidates": texts})
-        stored = self.calls.get(key)
+        stored = await self.calls.get(key)
         if stored is None:
             stored = await self._run(key, site, call, case)
-            self.calls.put(stored)
+            await self.calls.put(stored)
         return Evidence(tool=call.tool, args=call.args, candidate=call.candidate, seconds=stored.seconds, **stored.reply)
 
     async def _run(self, key: str, site: CallSite, call: ToolCall, case: Case) -> StoredCall:
@@ -52,8 +53,9 @@ class Toolbox:
         start = time.perf_counter()
         try:
             args = tool.Args.model_validate(call.args)
-            async with asyncio.timeout(self.timeout_seconds):
-                content, ok = await tool.run(args, case), True
+            with telemetry.span(f"execute_tool {call.tool}", gen_ai__tool__name=call.tool):
+                async with asyncio.timeout(self.timeout_seconds):
+                    content, ok = await tool.run(args, case), True
         except TimeoutError:
             content, ok = f"no answer within {self.timeout_seconds:g} seconds", False
         except (ToolError, ValidationError) as error:

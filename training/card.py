@@ -97,7 +97,8 @@ class Survey:
             return
         self.digest = hashlib.sha256(self.digest.encode() + record_line(record)).hexdigest()
         self.num_rows += 1
-        self.rewards[int(record.best.reward)] += 1
+        if record.best.critique.score is not None:
+            self.rewards[record.best.critique.score] += 1
         self.margins[min(int(record.best.pair.margin), 8)] += 1
         self.tools.update({found.tool for found in record.best.evidence if found.ok})
         self.with_images = self.with_images or bool(record.task.images)
@@ -155,10 +156,13 @@ def _method(lock: Mapping[str, Any]) -> str:
     ranks = [str(pair.get(f"{side}_rank") or default) for side, default in (("chosen", "first"), ("rejected", "last"))]
     chosen = "the task's reference answer" if pair.get("chosen") == "reference" else f"the answer ranked {ranks[0]}"
     judge = "judge with tools" if tools else "judge"
+    critic = (
+        "A critic rewarded the pair; where the reward fell short and the recipe allowed it, guidance in the\n"
+        "prompts was rewritten and the task tried again."
+    )
     return (
         f"A target model answered each prompt and a {judge} scored the answers. Chosen is {chosen}, rejected the answer ranked\n"
-        f"{ranks[1]}. A critic rewarded the pair; where the reward fell short and the recipe allowed it, guidance in the\n"
-        "prompts was rewritten and the task tried again."
+        f"{ranks[1]}. {critic if lock.get('critic', {}).get('enabled', True) else 'No critic was asked.'}"
     )
 
 
@@ -183,7 +187,8 @@ def _origin(survey: Survey, lock: Mapping[str, Any]) -> str:
 def _distribution(survey: Survey) -> str:
     rewards = [(str(reward), f"{count:,}") for reward, count in sorted(survey.rewards.items())]
     margins = [(f"{margin} to {margin + 1}", f"{count:,}") for margin, count in sorted(survey.margins.items())]
-    return f"{_table(('Reward', 'Pairs'), rewards)}\n\n{_table(('Margin', 'Pairs'), margins)}"
+    tables = [_table(("Reward", "Pairs"), rewards)] if rewards else []
+    return "\n\n".join([*tables, _table(("Margin", "Pairs"), margins)])
 
 
 def _columns(survey: Survey) -> str:

@@ -36,8 +36,8 @@ class PreferenceRow(BaseModel):
     """Likewise of the rejected response."""
     margin: float
     """Chosen score minus rejected score, above 0."""
-    reward: float
-    """The critic's score of the pair, 1 to 10."""
+    reward: float | None
+    """The critic's score of the pair, 1 to 10; empty where the recipe asks no critic."""
     round: int
     """The round of the loop that made the pair, from 0."""
     critique: str
@@ -53,7 +53,7 @@ class PreferenceRow(BaseModel):
     judge_model: str
     """The model that scored them."""
     critic_model: str
-    """The model that rewarded the pair."""
+    """The model that rewarded the pair; empty where there was none."""
     prompt_version: int
     """How many rewrites led to the two guidances below."""
     target_guidance: str
@@ -76,7 +76,7 @@ Kind = Literal["messages", "strings", "string", "int64", "float64"]
 """What a column holds, in Arrow's words; `messages` is a list of `{role, content}`, `strings` a list of strings."""
 
 _KINDS: dict[Any, Kind] = {
-    list[Message]: "messages", list[str]: "strings", float: "float64", int: "int64", int | None: "int64",
+    list[Message]: "messages", list[str]: "strings", float: "float64", float | None: "float64", int: "int64", int | None: "int64",
 }  # fmt: skip
 
 
@@ -137,7 +137,7 @@ def _best(record: PreferenceRecord) -> tuple[Attempt, PreferencePair]:
 
 def _attempt_columns(attempt: Attempt) -> dict[str, Any]:
     return {
-        "reward": attempt.reward,
+        "reward": None if attempt.critique.score is None else float(attempt.critique.score),
         "round": attempt.round,
         "critique": attempt.critique.analysis,
         "knowledge": attempt.knowledge.text if attempt.knowledge else "",

@@ -47,6 +47,16 @@ class StoredCall:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    cost_usd: float | None = None
+    """None where the recipe has no price for the model."""
+
+    @property
+    def usage(self) -> RoleUsage:
+        """What this one call adds to its role."""
+        return RoleUsage(
+            calls=1, prompt_tokens=self.prompt_tokens, completion_tokens=self.completion_tokens, seconds=self.seconds,
+            cost_usd=self.cost_usd,
+        )  # fmt: skip
 
 
 class CallStore(Protocol):
@@ -55,16 +65,16 @@ class CallStore(Protocol):
     secret: bytes
     """Random, one per run; the source of fence nonces."""
 
-    def get(self, key: str) -> StoredCall | None:
+    async def get(self, key: str) -> StoredCall | None:
         """The completed call under this key, if there is one."""
 
-    def put(self, call: StoredCall) -> None:
+    async def put(self, call: StoredCall) -> None:
         """Keep a completed call; it must be durable when this returns."""
 
-    def mark_bad(self, key: str) -> None:
+    async def mark_bad(self, key: str) -> None:
         """Note that the reply could not be used, so that a later `--retry-failed` asks again."""
 
-    def usage(self, task_id: str) -> dict[str, RoleUsage]:
+    async def usage(self, task_id: str) -> dict[str, RoleUsage]:
         """What the task has cost so far, by role; repaired and rejected replies count too."""
 
 
@@ -81,26 +91,23 @@ class MemoryCalls:
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(16))
     calls: dict[str, StoredCall] = field(default_factory=dict)
 
-    def get(self, key: str) -> StoredCall | None:
+    async def get(self, key: str) -> StoredCall | None:
         """See `CallStore.get`."""
         return self.calls.get(key)
 
-    def put(self, call: StoredCall) -> None:
+    async def put(self, call: StoredCall) -> None:
         """See `CallStore.put`."""
         self.calls[call.key] = call
 
-    def mark_bad(self, key: str) -> None:
+    async def mark_bad(self, key: str) -> None:
         """Nothing to note: nobody retries from memory."""
 
-    def usage(self, task_id: str) -> dict[str, RoleUsage]:
+    async def usage(self, task_id: str) -> dict[str, RoleUsage]:
         """See `CallStore.usage`."""
         totals: dict[str, RoleUsage] = {}
         for call in self.calls.values():
             if call.kind == "model" and call.site.task_id == task_id:
-                one = RoleUsage(
-                    calls=1, prompt_tokens=call.prompt_tokens, completion_tokens=call.completion_tokens, seconds=call.seconds
-                )
-                totals[call.site.role] = totals.get(call.site.role, RoleUsage()) + one
+                totals[call.site.role] = totals.get(call.site.role, RoleUsage()) + call.usage
         return totals
 
     def forget(self, task_id: str) -> None:

@@ -8,7 +8,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
@@ -16,9 +17,13 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.outputs import LLMResult
 from pydantic import BaseModel, ValidationError
 
+from anyprefer import telemetry
+from anyprefer.backends.budget import Budget, Cost, PromptGauge, price_of
 from anyprefer.backends.calls import CallSite, CallStore, StoredCall, call_key
-from anyprefer.backends.failures import model_errors
+from anyprefer.backends.endpoint import Endpoint
 from anyprefer.backends.logprobs import TOP, Digits, find_digits
+from anyprefer.backends.retry import Persistence
+from anyprefer.config import Price
 from anyprefer.errors import MalformedReplyError
 from anyprefer.prompts import clip
 from anyprefer.types import Message
@@ -55,7 +60,12 @@ class ModelClient:
     connect: Callable[[], Awaitable[BaseChatModel]]
     """Gives the chat model, starting its server on first use."""
     calls: CallStore
+    endpoint: Endpoint
+    persistence: Persistence
     seed: int = 0
+    price: Price | None = None
+    budget: Budget | None = None
+    gauge: PromptGauge = field(default_factory=PromptGauge)
     count_tokens: Callable[[Sequence[str]], Awaitable[int]] | None = None
     """Counts the tokens of several choices, for servers whose usage covers only the first of them."""
 
@@ -83,15 +93,14 @@ class ModelClient:
             **({"temperature": temperature} if temperature is not None else {}),
         }  # fmt: skip
         key = call_key(site, request)
-        call = self.calls.get(key)
+        call = await self.calls.get(key)
         if call is None:
             options: dict[str, Any] = {"n": n} if n > 1 else {}
             if digits:
                 options |= {"logprobs": True, "top_logprobs": TOP}
             if temperature is not None:
                 options["temperature"] = temperature
-            call = await self._request(key, messages, site, schema, options)
-            self.calls.put(call)
+            call = await self._pay(key, messages, site, schema, options)
         places = [(place, chances) for place, chances in call.reply.get("digits") or ()] or None
         return Completion(tuple(call.reply["texts"]), tuple(call.reply["finish_reasons"]), key, places)
 
@@ -123,7 +132,7 @@ class ModelClient:
             return schema.model_validate_json(second.texts[0]), second
         except ValidationError as error:
             for completion in (first, second):
-                self.calls.mark_bad(completion.key)
+                await self.calls.mark_bad(completion.key)
             raise MalformedReplyError(
                 f"{self.role} model {self.model_id!r} did not fit {schema.__name__} in two tries ({_first_problem(error)}; "
                 f"finish reason {second.finish_reasons[0]!r}); last reply: {clip(second.texts[0], 200)!r}. "
@@ -148,6 +157,23 @@ class ModelClient:
         again = CallSite(site.task_id, site.role, site.round, f"{site.step}/single")
         return [await self.structured(messages, again, schema)]
 
+    async def _pay(
+        self, key: str, messages: Sequence[Message], site: CallSite, schema: dict[str, Any] | None, options: dict[str, Any]
+    ) -> StoredCall:
+        """Make a call within the budget and keep it."""
+        if self.budget is None:
+            call = await self._request(key, messages, site, schema, options)
+            await self.calls.put(call)
+            return call
+        num_bytes = sum(len(message.content.encode("utf-8", "replace")) for message in messages) + len(str(schema or ""))
+        prompt, completion = self.gauge.estimate(num_bytes), self.params["max_tokens"] * options.get("n", 1)
+        async with self.budget.reserve(Cost(prompt + completion, price_of(prompt, completion, self.price) or 0.0)) as settle:
+            call = await self._request(key, messages, site, schema, options)
+            settle(Cost(call.prompt_tokens + call.completion_tokens, call.cost_usd or 0.0))
+            self.gauge.learn(num_bytes, call.prompt_tokens)
+            await self.calls.put(call)
+        return call
+
     async def _request(
         self, key: str, messages: Sequence[Message], site: CallSite, schema: dict[str, Any] | None, options: dict[str, Any]
     ) -> StoredCall:
@@ -157,15 +183,25 @@ class ModelClient:
             form = {"type": "json_schema", "json_schema": {"name": schema["title"], "strict": True, "schema": schema}}
             options["extra_body"] = {**self.params.get("extra_body", {}), "response_format": form}
         conversation = [_MESSAGE_TYPES[message.role](content=message.content) for message in messages]
-        start = time.perf_counter()
-        with model_errors(self.role, self.model_id):
-            result = await chat.agenerate([conversation], **options)
-        call = _stored(key, site, result, time.perf_counter() - start)
+        start = 0.0
+
+        async def request() -> LLMResult:
+            nonlocal start
+            start = time.perf_counter()
+            return await chat.agenerate([conversation], **options)
+
+        name = self.model_id.partition(":")[2].partition("@http")[0]
+        with telemetry.span(f"chat {name}", gen_ai__operation__name="chat", gen_ai__request__model=name) as note:
+            result = await self.persistence.ask(request, self.endpoint, self.role, self.model_id, priority=site.round)
+            call = _stored(key, site, result, time.perf_counter() - start)
+            note(gen_ai__usage__input_tokens=call.prompt_tokens, gen_ai__usage__output_tokens=call.completion_tokens)
+        _measure(call, name)
         if len(call.reply["texts"]) > 1 and self.count_tokens is not None:
-            return replace(call, completion_tokens=await self.count_tokens(call.reply["texts"]))
-        return call
+            call = replace(call, completion_tokens=await self.count_tokens(call.reply["texts"]))
+        return replace(call, cost_usd=price_of(call.prompt_tokens, call.completion_tokens, self.price))
 
 
+@lru_cache(maxsize=256)
 def strict_schema(schema: type[BaseModel]) -> dict[str, Any]:
     """A model's JSON schema as servers want it; validation still knows the model's own rules.
 
@@ -219,6 +255,13 @@ def _stored(key: str, site: CallSite, result: LLMResult, seconds: float) -> Stor
         },
         prompt_tokens=usage.get("prompt_tokens") or 0, completion_tokens=usage.get("completion_tokens") or 0,
     )  # fmt: skip
+
+
+def _measure(call: StoredCall, model: str) -> None:
+    about = {"gen_ai__operation__name": "chat", "gen_ai__request__model": model, "anyprefer__role": call.site.role}
+    telemetry.measure("gen_ai.client.operation.duration", call.seconds, **about)
+    for kind, tokens in (("input", call.prompt_tokens), ("output", call.completion_tokens)):
+        telemetry.measure("gen_ai.client.token.usage", tokens, gen_ai__token__type=kind, **about)
 
 
 def _encodable(text: str) -> str:

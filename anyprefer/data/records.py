@@ -72,8 +72,11 @@ class RecordFile:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def append(self, record: PreferenceRecord) -> None:
+    def append(self, record: PreferenceRecord) -> int:
         """Write one line, whole or not at all; from here on it survives a kill of this process.
+
+        Returns:
+            The size of the file in bytes, this line included.
 
         Raises:
             DataError: The record could not be read back (data nested hundreds of levels deep).
@@ -89,6 +92,20 @@ class RecordFile:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, size)
             raise _cannot_write(self.path, error) from error
+        return size + len(line)
+
+    def size(self) -> int:
+        """Size of the file in bytes, 0 where there is none."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def after(self, offset: int) -> Iterator[tuple[PreferenceRecord, int]]:
+        """The records that begin at or after a byte offset, each with the offset of its end.
+
+        Raises:
+            RunFolderError: The file cannot be read, or a line is no record; names the line.
+        """
+        for number, line, end in self._lines(offset):
+            yield self._parse(PreferenceRecord, number, line), end
 
     def ids(self) -> set[str]:
         """The ids of all finished tasks, whatever came of them; reads nothing else of the records.
@@ -129,7 +146,7 @@ class RecordFile:
     def _copy_without(self, predicate: Callable[[PreferenceRecord], bool], to: Path) -> int:
         dropped = 0
         with to.open("wb") as file:
-            for number, line in self._lines():
+            for number, line, _ in self._lines():
                 if predicate(self._parse(PreferenceRecord, number, line)):
                     dropped += 1
                 else:
@@ -140,7 +157,7 @@ class RecordFile:
         return dropped
 
     def _read(self, model: type[M]) -> Iterator[M]:
-        for number, line in self._lines():
+        for number, line, _ in self._lines():
             yield self._parse(model, number, line)
 
     def _parse(self, model: type[M], number: int, line: bytes) -> M:
@@ -153,12 +170,15 @@ class RecordFile:
                 "and run the same command again; its task is then done again"
             ) from error
 
-    def _lines(self) -> Iterator[tuple[int, bytes]]:
+    def _lines(self, offset: int = 0) -> Iterator[tuple[int, bytes, int]]:
+        """Number (counted from the offset), content and end of every whole line."""
         try:
             with self.path.open("rb") as file:
+                file.seek(offset)
                 for number, line in enumerate(file, start=1):
+                    offset += len(line)
                     if line.endswith(b"\n"):
-                        yield number, line
+                        yield number, line, offset
         except FileNotFoundError:
             return
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Task files: JSON Lines, CSV or Parquet in, checked tasks out, one in memory at a time.
+"""Task sources: JSON Lines, CSV, Parquet or a Hugging Face dataset in, checked tasks out, one in memory at a time.
 
 A row needs a prompt under one of the names in `PROMPT_FIELDS`; a reference, an id, images and metadata are optional, and every
 other field is kept as metadata. A mistake is a `DataError` that names the file, the line, the value and the fix.
@@ -8,12 +8,14 @@ import csv
 import itertools
 import json
 import math
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
+from anyprefer.data.hub import is_dataset, read_dataset
 from anyprefer.data.records import escape_surrogates
 from anyprefer.errors import ConfigError, DataError
 from anyprefer.prompts import clip
@@ -36,35 +38,57 @@ Row = tuple[str, dict[str, Any]]
 
 
 def load_tasks(
-    path: str | Path, *, limit: int | None = None, application: str = "text", max_prompt_chars: int = MAX_PROMPT_CHARS
-) -> Iterator[Task]:
+    path: str | Path, *, limit: int | None = None, application: str = "text", max_prompt_chars: int = MAX_PROMPT_CHARS,
+    checked: bool = False,
+) -> Iterator[Task]:  # fmt: skip
     """Read tasks in file order.
 
     Args:
-        path: A `.jsonl`, `.csv` or `.parquet` file in UTF-8; Parquet needs the `parquet` extra.
+        path: A `.jsonl`, `.csv` or `.parquet` file in UTF-8 (Parquet needs the `parquet` extra), a folder that holds a Hugging
+            Face dataset, or `hf:OWNER/NAME` for one of the hub, with `:SPLIT` behind it (these need the `parquet` extra too).
         limit: Most tasks to read; the rest of the file is not looked at.
         application: Given to every task.
         max_prompt_chars: Longest prompt allowed, in characters.
+        checked: Whether `check_tasks` has been through the source, so that ids need not be compared again.
 
     Raises:
         DataError: The file or a row cannot be used; raised when the iteration gets there, see `check_tasks`.
         ConfigError: Parquet without the extra.
     """
     path = Path(path)
-    seen: dict[str, str] = {}
+    seen = None if checked else _Seen()
+    number = 0
     for where, row in itertools.islice(_reader(path)(path), limit):
+        number += 1
         task = _task(where, row, application)
         if len(task.text) > max_prompt_chars:
             raise DataError(
                 f"{where}: the prompt has {len(task.text):,} characters, more than the limit of {max_prompt_chars:,}: "
                 "shorten it or remove the row"
             )
-        if task.id in seen:
-            _refuse_duplicate(where, seen[task.id], task.id, named=row.get("id") not in (None, ""))
-        seen[task.id] = where.removeprefix(f"{path} ")
+        if seen and (earlier := seen.add(task.id, where.removeprefix(f"{path} "))):
+            _refuse_duplicate(where, earlier, task.id, named=row.get("id") not in (None, ""))
         yield task
-    if not seen and limit != 0:
+    if not number and limit != 0:
         raise DataError(f"{str(path)!r} has no tasks: it needs a row with a prompt for each task")
+
+
+class _Seen:
+    """Ids and where they stood, in a temporary database that moves from memory to disk as it grows."""
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("", isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, place TEXT) WITHOUT ROWID")
+        self._db.execute("BEGIN")
+
+    def add(self, task_id: str, place: str) -> str | None:
+        """Note an id; gives the place of an equal one before it."""
+        try:
+            self._db.execute("INSERT INTO seen VALUES (?, ?)", (task_id, place))
+        except sqlite3.IntegrityError:
+            return str(self._db.execute("SELECT place FROM seen WHERE id = ?", (task_id,)).fetchone()[0])
+        return None
 
 
 def check_tasks(path: str | Path, limit: int | None = None) -> int:
@@ -78,9 +102,10 @@ def check_tasks(path: str | Path, limit: int | None = None) -> int:
 
 def _reader(path: Path) -> Callable[[Path], Iterator[Row]]:
     readers = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}
-    if path.is_dir() or not path.exists():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise DataError(f"task file {str(path)!r} {what}: give the path of a .jsonl, .csv or .parquet file")
+    if is_dataset(path):
+        return read_dataset
+    if not path.exists():
+        raise DataError(f"task file {str(path)!r} does not exist: give the path of a .jsonl, .csv or .parquet file")
     if path.suffix.lower() not in readers:
         raise DataError(
             f"cannot read tasks from {str(path)!r}: {path.suffix!r} is none of {', '.join(readers)}; convert the file"

@@ -61,27 +61,24 @@ class _Meter:
     def __post_init__(self) -> None:
         self.secret = self.inner.secret
 
-    def get(self, key: str) -> StoredCall | None:
-        call = self.inner.get(key)
+    async def get(self, key: str) -> StoredCall | None:
+        call = await self.inner.get(key)
         self._add(call)
         return call
 
-    def put(self, call: StoredCall) -> None:
-        self.inner.put(call)
+    async def put(self, call: StoredCall) -> None:
+        await self.inner.put(call)
         self._add(call)
 
-    def mark_bad(self, key: str) -> None:
-        self.inner.mark_bad(key)
+    async def mark_bad(self, key: str) -> None:
+        await self.inner.mark_bad(key)
 
-    def usage(self, task_id: str) -> dict[str, RoleUsage]:
-        return self.inner.usage(task_id)
+    async def usage(self, task_id: str) -> dict[str, RoleUsage]:
+        return await self.inner.usage(task_id)
 
     def _add(self, call: StoredCall | None) -> None:
         if call is not None:
-            model = call.kind == "model"
-            self.total += RoleUsage(
-                calls=int(model), prompt_tokens=call.prompt_tokens, completion_tokens=call.completion_tokens, seconds=call.seconds
-            )
+            self.total += call.usage if call.kind == "model" else RoleUsage(seconds=call.seconds)
 
 
 @dataclass(frozen=True)

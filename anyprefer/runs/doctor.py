@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from anyprefer.backends.weights import cache_dir, list_models
 from anyprefer.tools.registry import available_tools
 
-EXTRAS = {"local": "xllamacpp", "tools": "sympy", "parquet": "pyarrow"}
+EXTRAS = {
+    "local": "xllamacpp", "tools": "sympy", "mcp": "mcp", "parquet": "pyarrow", "train": "trl", "postgres": "psycopg",
+    "otel": "opentelemetry.sdk", "ray": "ray",
+}  # fmt: skip
 """Extra -> a module that it brings."""
 
 
@@ -15,7 +18,7 @@ def check_installation() -> Iterator[str]:
     """Yield one line per thing checked."""
     yield f"python   {sys.version.split()[0]}"
     for extra, module in EXTRAS.items():
-        found = importlib.util.find_spec(module) is not None
+        found = _is_there(module)
         yield f"extra    {extra}: " + ("installed" if found else f"missing, pip install 'anyprefer[{extra}]'")
     yield f"cache    {cache_dir()}"
     for status in list_models():
@@ -23,3 +26,11 @@ def check_installation() -> Iterator[str]:
             "fetched" if status.installed else f"not fetched, anyprefer models fetch {status.entry.name}"
         )
     yield f"tools    {', '.join(sorted(available_tools()))}"
+
+
+def _is_there(module: str) -> bool:
+    """Whether a module could be imported; asking for one inside a package that is missing raises."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

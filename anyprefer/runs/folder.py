@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from anyprefer.config import Recipe
 from anyprefer.data.records import RecordFile
 from anyprefer.errors import RunFolderError
 from anyprefer.recipes import digest_of, lock_text, parse_recipe, tracked_values
-from anyprefer.runs.journal import Journal
+from anyprefer.runs.index import RunIndex
 
 
 class RunFolder:
@@ -20,7 +21,7 @@ class RunFolder:
     Attributes:
         digest: Digest of the recipe and the prompts, as records carry it.
         records: Finished tasks.
-        journal: Completed calls.
+        index: What they came to.
     """
 
     def __init__(self, path: Path, recipe: Recipe, prompt_hashes: Mapping[str, str]) -> None:
@@ -36,26 +37,25 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             self._owner = _own(path / "run.lock")
             self._lock_recipe(recipe, extra)
-            self.journal = Journal(path / "journal.sqlite")
-            self.records = RecordFile(path / "records.jsonl")
-            self.records.open()
+            self.records = RecordFile(path / "records.jsonl").open()
+            self.index = RunIndex(path / "index.sqlite", self.records)
         except OSError as error:
             raise RunFolderError(f"cannot use run folder {str(path)!r}: {error.strerror or error}; give another --out") from error
-
-    @property
-    def checkpoints(self) -> Path:
-        """LangGraph's checkpoints of unfinished tasks."""
-        return self.path / "checkpoints.sqlite"
 
     @property
     def summary(self) -> Path:
         """What the run came to."""
         return self.path / "summary.json"
 
+    @property
+    def live(self) -> Path:
+        """What the run is doing, or last did."""
+        return self.path / "live.json"
+
     def close(self) -> None:
         """Close the files and give up ownership."""
         self.records.close()
-        self.journal.close()
+        self.index.close()
         os.close(self._owner)
 
     def write(self, path: Path, text: str) -> None:
@@ -87,17 +87,42 @@ class RunFolder:
         )
 
 
+def owner_of(path: Path) -> str | None:
+    """The process that works in a run folder, None where there is none."""
+    try:
+        descriptor = os.open(path / "run.lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.read(descriptor, 20).decode() or "unknown"
+    finally:
+        os.close(descriptor)
+    return None
+
+
 def _own(path: Path) -> int:
     """Take the folder's lock, which the system drops when the process ends, however it ends."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _lock(descriptor):
         owner = os.read(descriptor, 20).decode() or "unknown"
         os.close(descriptor)
         raise RunFolderError(
             f"run folder {str(path.parent)!r} is in use by process {owner}: wait for it, stop it or give another --out"
-        ) from None
+        )
     os.ftruncate(descriptor, 0)
     os.write(descriptor, str(os.getpid()).encode())
     return descriptor
+
+
+def _lock(descriptor: int) -> bool:
+    """Take the lock; whoever just looks who the owner is (`owner_of`) holds it for a moment, so one refusal says nothing."""
+    for _ in range(3):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False

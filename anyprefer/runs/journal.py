@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS calls (
     prompt_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL,
     seconds REAL NOT NULL,
-    ok INTEGER NOT NULL DEFAULT 1
+    ok INTEGER NOT NULL DEFAULT 1,
+    cost_usd REAL
 );
 CREATE INDEX IF NOT EXISTS calls_by_key ON calls (key);
 CREATE INDEX IF NOT EXISTS calls_by_task ON calls (task_id);
@@ -48,17 +49,20 @@ class Journal:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(_SCHEMA)
+            if "cost_usd" not in {row[1] for row in self._db.execute("PRAGMA table_info(calls)")}:
+                self._db.execute("ALTER TABLE calls ADD COLUMN cost_usd REAL")  # a journal from before prices were kept
             self._db.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (secrets.token_bytes(16),))
+            self._totals = self._usage()
             self.secret: bytes = self._db.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()[0]
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
-    def get(self, key: str) -> StoredCall | None:
+    async def get(self, key: str) -> StoredCall | None:
         """See `CallStore.get`."""
         row = self._one(
-            "SELECT key, task_id, role, round, step, kind, reply, prompt_tokens, completion_tokens, seconds "
+            "SELECT key, task_id, role, round, step, kind, reply, prompt_tokens, completion_tokens, seconds, cost_usd "
             "FROM calls WHERE key = ? AND ok >= 0 ORDER BY id DESC LIMIT 1",
             (key,),
         )
@@ -66,7 +70,7 @@ class Journal:
             return None
         return StoredCall(row[0], CallSite(*row[1:5]), row[5], json.loads(row[6]), *row[7:])
 
-    def put(self, call: StoredCall) -> None:
+    async def put(self, call: StoredCall) -> None:
         """See `CallStore.put`.
 
         Raises:
@@ -75,35 +79,50 @@ class Journal:
         site = call.site
         values = (
             call.key, call.kind, site.task_id, site.role, site.round, site.step, json.dumps(call.reply, ensure_ascii=False),
-            call.prompt_tokens, call.completion_tokens, call.seconds,
+            call.prompt_tokens, call.completion_tokens, call.seconds, call.cost_usd,
         )  # fmt: skip
-        columns = "key, kind, task_id, role, round, step, reply, prompt_tokens, completion_tokens, seconds"
+        columns = "key, kind, task_id, role, round, step, reply, prompt_tokens, completion_tokens, seconds, cost_usd"
         with self._errors():
             self._db.execute(f"INSERT INTO calls ({columns}) VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608 - constants
+        if call.kind == "model":
+            self._totals[site.role] = self._totals.get(site.role, RoleUsage()) + call.usage
 
-    def mark_bad(self, key: str) -> None:
+    async def mark_bad(self, key: str) -> None:
         """Set `ok` to 0: the reply is still the call's reply until `forget_bad` lets a retry ask again."""
         with self._errors():
             self._db.execute("UPDATE calls SET ok = 0 WHERE key = ?", (key,))
 
-    def forget_bad(self, task_ids: Iterable[str]) -> None:
+    async def count(self, task_id: str) -> int:
+        """Completed calls of a task."""
+        row = self._one("SELECT count(*) FROM calls WHERE task_id = ?", (task_id,))
+        return int(row[0])
+
+    async def forget_bad(self, task_ids: Iterable[str]) -> None:
         """Let these tasks ask again where a reply could not be used; the old rows stay and count as cost."""
         with self._errors():
             self._db.executemany("UPDATE calls SET ok = -1 WHERE task_id = ? AND ok = 0", [(task_id,) for task_id in task_ids])
 
-    def usage(self, task_id: str | None = None) -> dict[str, RoleUsage]:
-        """Cost by role of one task, or of the whole run."""
+    async def totals(self) -> dict[str, RoleUsage]:
+        """Cost of the whole run by role; kept up to date, so that it may be asked for often."""
+        return dict(self._totals)
+
+    async def usage(self, task_id: str) -> dict[str, RoleUsage]:
+        """Cost of one task by role."""
+        return self._usage(task_id)
+
+    def _usage(self, task_id: str | None = None) -> dict[str, RoleUsage]:
         where, values = ("", ()) if task_id is None else (" AND task_id = ?", (task_id,))
         with self._errors():
             rows = self._db.execute(
-                "SELECT role, count(*), sum(prompt_tokens), sum(completion_tokens), sum(seconds) FROM calls "  # noqa: S608 - constants
+                "SELECT role, count(*), sum(prompt_tokens), sum(completion_tokens), sum(seconds), "  # noqa: S608 - constants
+                "CASE WHEN count(cost_usd) = count(*) THEN sum(cost_usd) END FROM calls "
                 f"WHERE kind = 'model'{where} GROUP BY role ORDER BY min(id)",
                 values,
             ).fetchall()
-        names = ("calls", "prompt_tokens", "completion_tokens", "seconds")
+        names = ("calls", "prompt_tokens", "completion_tokens", "seconds", "cost_usd")
         return {role: RoleUsage(**dict(zip(names, numbers, strict=True))) for role, *numbers in rows}
 
-    def repeated(self) -> int:
+    async def repeated(self) -> int:
         """How many completed model calls were made again although their reply could be used; 0 unless something is wrong."""
         row = self._one("SELECT count(*) - count(DISTINCT key) FROM calls WHERE kind = 'model' AND ok >= 0", ())
         return int(row[0]) if row else 0

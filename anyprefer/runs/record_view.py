@@ -107,7 +107,8 @@ def _verdict(verdict: Verdict, names: dict[int, str]) -> Line:
 
 def _result(record: PreferenceRecord) -> Iterator[Line]:
     kept = "" if record.best_attempt is None else f", the pair of round {record.best_attempt + 1}"
-    yield record.status, f"{len(record.attempts)} rounds{kept}"
+    count = len(record.attempts)
+    yield record.status, f"{count} round{'' if count == 1 else 's'}{kept}"
     if record.error:
         yield f"{record.error.kind} in {record.error.node}", record.error.message
     for role, usage in record.usage.items():
@@ -125,4 +126,4 @@ def _print(console: Console, title: str, lines: list[Line]) -> None:
     for label, text in lines:
         clean = "".join(char if char.isprintable() or char == "\n" else " " for char in text)
         body = clean.replace("\n", "\n    ")
-        console.print(Text(f"  {label}\n    {body}" if label else f"    {body}"), soft_wrap=True)
+        console.print(Text("\n".join([f"  {label}"] * bool(label) + [f"    {body}"] * bool(body))), soft_wrap=True)

@@ -1,155 +1,191 @@
-"""The batch runner: works through tasks with bounded concurrency, resumes after any crash, drains on request.
+"""The batch runner: works through tasks with bounded concurrency, resumes after any crash, stops at goals, drains on request.
 
-Order of events per finished task: the record is appended, then its checkpoints are deleted. Killed between the two, the next
-session sees the record and drops the checkpoints.
+Order of events per finished task: the record is appended, the index notes it, its checkpoints are deleted. Killed in between,
+the next session finds the record and does the rest.
 """
 
 import asyncio
 import logging
-import sqlite3
-import time
-import uuid
+import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AsyncExitStack
-from typing import Any
+from typing import Literal
 
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.errors import GraphDrained
-from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import RunControl
 
 from anyprefer.agents.team import Team
-from anyprefer.errors import ModelUnavailableError, RunFolderError
-from anyprefer.graph.builder import build_graph, recursion_limit
-from anyprefer.graph.state import state_serializer
+from anyprefer.errors import BudgetSpentError, StopRunError
 from anyprefer.runs.folder import RunFolder
-from anyprefer.runs.summary import Tally
-from anyprefer.types import PreferenceRecord, Task
+from anyprefer.runs.index import Suspicion
+from anyprefer.runs.stores import Store
+from anyprefer.runs.synthesizer import Synthesizer, thread_id
+from anyprefer.types import Failure, PreferenceRecord, Task
 
 logger = logging.getLogger(__name__)
 
-THREADS = uuid.UUID("5c0f3f0e-6f3b-5d0a-9b5e-0d9c1a7e4b21")
-"""Namespace of thread ids, which are UUIDs so that LangGraph's server can open them too."""
-
-MAX_OUTAGE = 10
-"""Tasks in a row that fail because the endpoint is unavailable before the run stops, leaving the rest untouched."""
+Stop = Literal["finished", "accepted", "budget", "interrupted"]
+"""Why a session ended: no tasks left, enough accepted, no budget left, or asked to stop."""
 
 
 class Runner:
-    """Runs one team over many tasks into one folder."""
+    """Runs one team over many tasks into one folder.
+
+    Args:
+        team: The agents.
+        folder: Where records go; open.
+        store: Where checkpoints go; open.
+        accept: How many accepted records the folder should have in the end; None is as many as there are.
+        on_record: Called with every record of this session.
+    """
 
     def __init__(
-        self, team: Team, folder: RunFolder, on_record: Callable[[PreferenceRecord], None] = lambda record: None
+        self,
+        team: Team,
+        folder: RunFolder,
+        store: Store,
+        accept: int | None = None,
+        on_record: Callable[[PreferenceRecord], None] = lambda record: None,
     ) -> None:
         self.team = team
         self.folder = folder
-        self.tally = Tally()
+        self.store = store
+        self.accept = accept
+        self.tally = folder.index.tally()
+        self.in_progress = 0
+        """Tasks being worked on."""
+        self._synthesizer = Synthesizer(team, folder.digest, store.saver, store.errors)
         self._on_record = on_record
         self._controls: set[RunControl] = set()
-        self._draining = False
-        self._outage = 0
+        self._stop: Stop | None = None
+        self._failure: StopRunError | None = None
+        self._changed = asyncio.Event()
+        self._suspects: dict[str, Suspicion] = {}
 
-    def request_drain(self) -> None:
-        """Let running steps finish and be checkpointed, then stop; safe to call from a signal handler of the loop."""
-        self._draining = True
+    def request_drain(self, why: Stop = "interrupted") -> None:
+        """Let running steps finish and be kept, then stop; safe to call from a signal handler of the loop."""
+        self._stop = self._stop or why
+        self._changed.set()
         for control in self._controls:
             control.request_drain()
 
-    async def run(self, tasks: Iterable[Task]) -> bool:
-        """Finish every task that has no record yet.
-
-        Returns:
-            Whether the run was drained before its end.
+    async def run(self, tasks: Iterable[Task]) -> Stop:
+        """Finish tasks that have no record yet, until there are no more or a goal is reached.
 
         Raises:
-            RunFolderError: The folder cannot be written; finished records stay.
-            ModelUnavailableError: Too many tasks in a row found the endpoint unavailable.
+            RunFolderError: The folder or the store cannot be written; finished records stay.
+            EndpointDownError: A model has been down for too long; unfinished tasks stay unfinished.
         """
-        done = set()
-        for record in self.folder.records:
-            done.add(record.task.id)
-            self.tally.add(record)
-        pending = (task for task in tasks if task.id not in done)
-        async with AsyncExitStack() as stack:
-            saver = await stack.enter_async_context(AsyncSqliteSaver.from_conn_string(str(self.folder.checkpoints)))
-            await self._prepare(saver, done)
-            graph = build_graph(self.team).compile(checkpointer=saver, name="anyprefer")
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(self.team.recipe.run.concurrency):
-                        group.create_task(self._work(pending, graph, saver))
-            except* (RunFolderError, ModelUnavailableError, sqlite3.Error) as errors:
-                raise _plain(errors.exceptions[0], self.folder) from errors
-        return self._draining
-
-    async def _prepare(self, saver: AsyncSqliteSaver, done: set[str]) -> None:
-        saver.serde = state_serializer()
-        await saver.setup()
-        # The default, FULL, syncs the disk 30 times a task; the journal keeps what was paid for in any case.
-        await saver.conn.execute("PRAGMA synchronous = NORMAL")
-        rows = await saver.conn.execute_fetchall("SELECT DISTINCT thread_id FROM checkpoints")
-        left = {row[0] for row in rows}
+        done = self.folder.index.done()
+        self._suspects = self.folder.index.suspects()
+        self._synthesizer.left = left = await self.store.threads()
         for task_id in done if left else ():
             if (thread := thread_id(self.folder.digest, task_id)) in left:
-                await saver.adelete_thread(thread)
+                await self.store.saver.adelete_thread(thread)
+        if self._enough():
+            return "accepted"
+        alone: list[Task] = []
+        pending = self._harmless((task for task in tasks if task.id not in done), alone)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self.team.recipe.run.concurrency):
+                    group.create_task(self._work(pending))
+            await self._work(iter(alone), alone=True)
+        except* Exception as errors:
+            first = errors.exceptions[0]
+            raise (self.store.explain(first) if isinstance(first, self.store.errors) else first) from errors
+        if self._failure:
+            raise self._failure
+        return self._stop or "finished"
 
-    async def _work(
-        self, pending: Iterator[Task], graph: CompiledStateGraph[Any, Any, Any, Any], saver: AsyncSqliteSaver
-    ) -> None:
-        for task in pending:
-            if self._draining:
+    def _harmless(self, tasks: Iterable[Task], alone: list[Task]) -> Iterator[Task]:
+        """Set aside tasks that were in progress at repeated deaths of the process: one at a time they show whose fault it was."""
+        for task in tasks:
+            suspicion = self._suspects.get(task.id)
+            if suspicion and suspicion.deaths > 1:
+                alone.append(task)
+            else:
+                yield task
+
+    async def _work(self, pending: Iterator[Task], *, alone: bool = False) -> None:
+        while await self._may_start():
+            task = next(pending, None)
+            if task is None:
                 return
-            control = RunControl()
-            self._controls.add(control)
+            self.in_progress += 1
             try:
-                record = await self._synthesize(task, graph, control)
-            except GraphDrained:
-                return
+                await self._finish(task, alone=alone)
             finally:
-                self._controls.discard(control)
-            self.folder.records.append(record)
-            await saver.adelete_thread(thread_id(self.folder.digest, task.id))
-            self.tally.add(record)
-            self._on_record(record)
-            self._watch_outage(record)
+                self.in_progress -= 1
+                self._changed.set()
 
-    async def _synthesize(
-        self, task: Task, graph: CompiledStateGraph[Any, Any, Any, Any], control: RunControl
-    ) -> PreferenceRecord:
-        config: RunnableConfig = {
-            "configurable": {"thread_id": thread_id(self.folder.digest, task.id)},
-            "recursion_limit": recursion_limit(self.team.recipe),
-        }
-        known = (await graph.aget_state(config)).created_at is not None
-        start = time.perf_counter()
-        # A half-finished thread resumes on None; giving the input again would restart it on top of its old state.
-        state = await graph.ainvoke(
-            None if known else {"task": task}, config, durability=self.team.recipe.run.durability, control=control
+    async def _may_start(self) -> bool:
+        """Wait while the tasks in progress are likely to be enough; false once the run stops."""
+        while not self._stop:
+            if self.in_progress < self._allowance():
+                return True
+            self._changed.clear()
+            await self._changed.wait()
+        return False
+
+    def _allowance(self) -> float:
+        """Tasks that may be in progress: about as many as it takes, going by the share accepted so far."""
+        if self.accept is None:
+            return math.inf
+        accepted = self.tally.statuses["accepted"]
+        return math.ceil((self.accept - accepted) * (self.tally.total + 2) / (accepted + 1))
+
+    def _enough(self) -> bool:
+        return self.accept is not None and self.tally.statuses["accepted"] >= self.accept
+
+    async def _finish(self, task: Task, *, alone: bool) -> None:
+        """Work on one task and keep its record; what stops the run leaves the task for a later session."""
+        control = RunControl()
+        self._controls.add(control)
+        suspicion = self._suspects.get(task.id)
+        self.folder.index.begin(task.id, await self.store.journal.count(task.id) if suspicion else 0, alone=alone)
+        try:
+            if suspicion and suspicion.deaths_alone >= self.team.recipe.run.max_tries:
+                record = await self._quarantined(task, suspicion)
+            else:
+                record = await self._synthesizer.synthesize(task, control)
+        except GraphDrained:
+            self.folder.index.end(task.id)
+        except StopRunError as error:
+            await self._halt(task, error)
+        except BaseException:
+            self.folder.index.end(task.id)
+            raise
+        else:
+            await self._keep(record)
+        finally:
+            self._controls.discard(control)
+
+    async def _halt(self, task: Task, error: StopRunError) -> None:
+        self.folder.index.end(task.id)
+        # The failed step stands in the thread; without it the task goes on from the journal, which has all that was paid for.
+        await self._synthesizer.forget(task)
+        if isinstance(error, BudgetSpentError):
+            logger.info("%s", error)
+            self.request_drain("budget")
+        else:
+            self._failure = self._failure or error
+            self.request_drain()
+
+    async def _keep(self, record: PreferenceRecord) -> None:
+        if record.status == "accepted" and self._enough():
+            self.folder.index.end(record.task.id)
+            logger.info("task %s: accepted beyond the %s wanted; kept for when more are wanted", record.task.id, self.accept)
+            return
+        self.folder.index.add(record, self.folder.records.append(record))
+        self.tally.add(record)
+        self._on_record(record)
+        await self._synthesizer.forget(record.task)
+        if self._enough():
+            self.request_drain("accepted")
+
+    async def _quarantined(self, task: Task, suspicion: Suspicion) -> PreferenceRecord:
+        message = (
+            f"the process died {suspicion.deaths_alone} times while it worked on this task alone: look for what it does to the "
+            "machine (memory, a tool), then run again with --retry-failed"
         )
-        record: PreferenceRecord = state["record"]
-        logger.info("task %s: %s in %.1f s", task.id, record.status, time.perf_counter() - start)
-        return record
-
-    def _watch_outage(self, record: PreferenceRecord) -> None:
-        unavailable = record.error is not None and record.error.kind == ModelUnavailableError.__name__
-        self._outage = self._outage + 1 if unavailable else 0
-        if record.error and self._outage >= MAX_OUTAGE:
-            raise ModelUnavailableError(
-                f"{MAX_OUTAGE} tasks in a row found no model: {record.error.message}. Finished records stay; run the same "
-                "command with --retry-failed once the endpoint is back"
-            )
-
-
-def thread_id(digest: str, task_id: str) -> str:
-    """The LangGraph thread of a task in a run."""
-    return str(uuid.uuid5(THREADS, f"{digest}:{task_id}"))
-
-
-def _plain(error: BaseException, folder: RunFolder) -> BaseException:
-    if isinstance(error, sqlite3.Error):
-        return RunFolderError(
-            f"cannot write checkpoints in {str(folder.path)!r}: {error}; free disk space and run the same command again, "
-            "what was finished stays"
-        )
-    return error
+        return await self.team.record(task, (), status="failed", error=Failure(kind="ProcessDied", message=message, node=""))

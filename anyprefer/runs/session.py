@@ -3,22 +3,31 @@
 import asyncio
 import logging
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from anyprefer import telemetry
 from anyprefer.agents.library import load_prompts, prompt_hashes
 from anyprefer.agents.team import build_team
+from anyprefer.backends.budget import Budget, Cost
 from anyprefer.backends.providers import Backends
 from anyprefer.config import Recipe
 from anyprefer.data.tasks import check_tasks, load_tasks
 from anyprefer.errors import ConfigError
+from anyprefer.runs.cluster_options import ClusterOptions
 from anyprefer.runs.folder import RunFolder
+from anyprefer.runs.live import Camera, broadcast
 from anyprefer.runs.progress import Progress
-from anyprefer.runs.runner import Runner
+from anyprefer.runs.runner import Runner, Stop
+from anyprefer.runs.stores import Store, open_store
 from anyprefer.runs.summary import Summary, earlier_seconds, summarize
+from anyprefer.types import RoleUsage
+
+if TYPE_CHECKING:
+    from anyprefer.runs.cluster import Driver
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +43,23 @@ class Session:
     """Most tasks to take from the file."""
     retry_failed: bool = False
     """Whether failed records are dropped and their tasks tried again."""
+    accept: int | None = None
+    """Accepted records that the folder should have in the end."""
+    budget_tokens: int | None = None
+    """Most tokens, prompt and completion, over all sessions of the run."""
+    budget_usd: float | None = None
+    """Most US dollars, likewise."""
+    store: str | None = None
+    """URL of a Postgres database for journal and checkpoints; None keeps them in the folder."""
+    cluster: ClusterOptions | None = None
+    """Where to run, if not in this process; needs a store."""
+
+    @property
+    def budget(self) -> Budget | None:
+        """What the models may cost."""
+        if self.budget_tokens is None and self.budget_usd is None:
+            return None
+        return Budget(self.budget_tokens, self.budget_usd)
 
 
 async def run_session(session: Session, progress: Progress) -> Summary:
@@ -46,36 +72,56 @@ async def run_session(session: Session, progress: Progress) -> Summary:
     """
     recipe = session.recipe
     num_tasks = check_tasks(session.tasks, session.limit)
-    async with Backends(recipe, progress.fetching) as backends:
+    async with Backends(recipe, progress.fetching, session.budget) as backends:
         folder = RunFolder(session.out, recipe, prompt_hashes(load_prompts(recipe)))
         try:
-            with _log_file(folder.path / "run.log"):
-                return await _run(session, folder, backends, progress, num_tasks)
+            with telemetry.telemetry(), _log_file(folder.path / "run.log"):
+                async with open_store(session.store, folder.path, folder.digest) as store:
+                    return await _run(session, folder, store, backends, progress, num_tasks)
         finally:
             folder.close()
 
 
-async def _run(session: Session, folder: RunFolder, backends: Backends, progress: Progress, num_tasks: int) -> Summary:
-    recipe, start = session.recipe, time.perf_counter()
-    team = build_team(recipe, backends, folder.journal, folder.digest)
-    runner = Runner(team, folder, progress.record)
-    before = earlier_seconds(folder.summary)
+async def _run(
+    session: Session, folder: RunFolder, store: Store, backends: Backends, progress: Progress, num_tasks: int
+) -> Summary:
+    recipe = session.recipe
     if session.retry_failed:
-        _forget_failed(folder)
-    interrupted = True
+        await _forget_failed(folder, store)
+    if backends.budget is not None:
+        spent = sum((await store.journal.totals()).values(), RoleUsage())
+        backends.budget.spent = Cost(spent.prompt_tokens + spent.completion_tokens, spent.cost_usd or 0.0)
+    team = build_team(recipe, backends, store.journal, folder.digest)
+    runner: Runner | Driver = Runner(team, folder, store, session.accept)
+    if session.cluster is not None:
+        runner = _driver(session, session.cluster, folder, store)
+    camera = Camera(recipe.name, runner, backends.endpoints, num_tasks, earlier_seconds(folder.summary, folder.live))
+    stopped: Stop = "interrupted"
     try:
-        num_done = len(folder.records.ids())
-        if num_done < num_tasks:
+        num_done = runner.tally.total
+        if num_done < num_tasks and session.cluster is None:
             await backends.start()
         progress.start(num_tasks, num_done)
         with _drain_on_signals(runner.request_drain, progress.draining):
-            interrupted = await runner.run(load_tasks(session.tasks, limit=session.limit))
+            async with broadcast(camera, folder, progress.show):
+                stopped = await runner.run(load_tasks(session.tasks, limit=session.limit, checked=True))
     finally:
         progress.stop()
         await team.toolbox.aclose()
-        seconds = before + time.perf_counter() - start
-        summary = summarize(folder, recipe.name, runner.tally, seconds=seconds, interrupted=interrupted)
+        summary = await summarize(
+            folder, store.journal, recipe.name, runner.tally, seconds=camera.seconds, stopped=stopped, wanted=session.accept
+        )
     return summary
+
+
+def _driver(session: Session, options: ClusterOptions, folder: RunFolder, store: Store) -> "Driver":
+    from anyprefer.runs.cluster import Driver
+    from anyprefer.runs.postgres import PostgresStore, schema_of
+
+    if session.store is None or not isinstance(store, PostgresStore):
+        raise ConfigError("--on ray needs a database that every node can reach: give --store postgres://... or ANYPREFER_STORE")
+    schema = schema_of(folder.path, folder.digest)
+    return Driver(session.recipe, folder, store, session.store, schema, options, session.accept, session.budget)
 
 
 def default_tasks(recipe: Recipe, given: Path | None) -> Path:
@@ -91,10 +137,11 @@ def default_tasks(recipe: Recipe, given: Path | None) -> Path:
     return Path(recipe.tasks)
 
 
-def _forget_failed(folder: RunFolder) -> None:
+async def _forget_failed(folder: RunFolder, store: Store) -> None:
     failed = [record.task.id for record in folder.records if record.status == "failed"]
-    folder.journal.forget_bad(failed)
+    await store.forget_failed(failed)
     folder.records.drop(lambda record: record.status == "failed")
+    folder.index.catch_up(folder.records, anew=True)
     logger.info("trying %d failed tasks again", len(failed))
 
 

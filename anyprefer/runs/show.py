@@ -6,11 +6,18 @@ from rich.console import Console
 
 from anyprefer.data.records import RecordFile
 from anyprefer.runs.summary import Summary
+from anyprefer.types import Attempt
 
 MAX_PAIRS = 5
 """Pairs printed; the rest is in the run folder."""
 
 _CHARS = 280
+_STATES = {
+    "finished": "finished",
+    "accepted": "has what was asked for",
+    "budget": "stopped at its budget",
+    "interrupted": "stopped early",
+}
 
 
 def show_pairs(records: Path, console: Console) -> None:
@@ -24,7 +31,7 @@ def show_pairs(records: Path, console: Console) -> None:
             f"\ntask {record.task.id}: {_short(record.task.text)}",
             f"  chosen   ({pair.chosen_score:.3g}): {_short(pair.chosen)}",
             f"  rejected ({pair.rejected_score:.3g}): {_short(pair.rejected)}",
-            f"  reward {record.best.reward:g}/10 in round {record.best.round + 1}",
+            f"  {_reward(record.best)} in round {record.best.round + 1}",
         )
         console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
         shown += 1
@@ -35,16 +42,22 @@ def show_pairs(records: Path, console: Console) -> None:
 def show_summary(summary: Summary, folder: Path, console: Console) -> None:
     """Print what the run came to."""
     tokens = summary.prompt_tokens + summary.completion_tokens
-    state = "stopped early" if summary.interrupted else "finished"
+    state = _STATES[summary.stopped]
+    seconds = f"{summary.seconds:.0f} seconds"
+    cost = "" if not summary.cost_usd else f"{summary.cost_usd:.4f} USD, "
     counts = f"{summary.accepted} accepted, {summary.exhausted} exhausted, {summary.failed} failed"
     parts = f"{summary.prompt_tokens} prompt, {summary.completion_tokens} completion"
     lines = (
         f"\nrun {folder} {state}: {summary.tasks} tasks, {counts}",
-        f"{summary.calls} calls ({summary.repeated_calls} repeated), {tokens} tokens ({parts}), {summary.seconds:.0f} seconds",
+        f"{summary.calls} calls ({summary.repeated_calls} repeated), {tokens} tokens ({parts}), {cost}{seconds}",
         *([f"judgements disagree on {summary.flip_rate:.0%} of the pairs"] if summary.flip_rate is not None else []),
         *(f"  {kind}: {number} tasks" for kind, number in sorted(summary.errors.items())),
     )
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _reward(attempt: Attempt) -> str:
+    return "no reward (no critic)" if attempt.critique.score is None else f"reward {attempt.critique.score}/10"
 
 
 def _short(text: str) -> str:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from anyprefer.backends.calls import CallSite, MemoryCalls
 from anyprefer.backends.client import Completion, strict_schema
 from anyprefer.backends.providers import Backends
-from anyprefer.errors import AnypreferError, ConfigError, ModelRefusedError, ModelUnavailableError
+from anyprefer.errors import AnypreferError, ConfigError, EndpointDownError, ModelRefusedError, ModelUnavailableError
 from anyprefer.recipes import parse_recipe
 from anyprefer.types import Message
 
@@ -39,7 +39,7 @@ def test_five_samples_are_one_request_counted_once(model: LoopbackModel) -> None
     (completion,) = complete(model.url, n=5, calls=calls)
     assert len(set(completion.texts)) == 5
     assert len(model.requests) == 1
-    assert calls.usage("task")["target"].completion_tokens == 35
+    assert asyncio.run(calls.usage("task"))["target"].completion_tokens == 35
 
 
 def test_completed_call_is_never_made_again(model: LoopbackModel) -> None:
@@ -74,7 +74,7 @@ def test_passing_trouble_is_retried(model: LoopbackModel, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "count"), [(503, ModelUnavailableError, 2), (401, ModelRefusedError, 1), (404, ModelRefusedError, 1)]
+    ("status", "error", "count"), [(503, ModelUnavailableError, 2), (401, EndpointDownError, 1), (404, ModelRefusedError, 1)]
 )
 def test_lasting_trouble_is_typed(model: LoopbackModel, status: int, error: type[AnypreferError], count: int) -> None:
     model.before = lambda body: status

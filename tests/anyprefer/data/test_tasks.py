@@ -148,8 +148,31 @@ def test_unusable_file(tmp_path, name, content, words):
     assert name in error_of(path)
 
 
-def test_folder_is_refused(tmp_path):
-    assert "is a folder" in error_of(tmp_path)
+def test_folder_without_data_is_refused(tmp_path):
+    assert "cannot load the dataset" in error_of(tmp_path)
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_dataset_folder(tmp_path, saved):
+    datasets = pytest.importorskip("datasets")
+    rows = datasets.Dataset.from_list([{"question": f"q{i}", "answer": str(i)} for i in range(3)])
+    folder = tmp_path / "data"
+    if saved:
+        rows.save_to_disk(folder)
+    else:
+        folder.mkdir()
+        rows.to_parquet(folder / "train-0.parquet")
+    assert [task.text for task in load_tasks(folder)] == ["q0", "q1", "q2"]
+    assert [task.reference for task in load_tasks(folder, limit=2)] == ["0", "1"]
+
+
+def test_dataset_with_several_splits_names_them(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    rows = datasets.Dataset.from_list([{"question": "q"}])
+    datasets.DatasetDict({"train": rows, "test": rows}).save_to_disk(tmp_path / "data")
+    assert "has the splits train, test" in error_of(tmp_path / "data")
+    (task,) = load_tasks(f"{tmp_path / 'data'}:test")
+    assert task.text == "q"
 
 
 def test_csv(tmp_path):

@@ -1,5 +1,6 @@
 """Run the command line with a SIGKILL planted: `put:N` and `delete:N` at the N-th checkpoint write or thread deletion,
-`enter:NODE` and `leave:NODE` around the first call of a node."""
+`enter:NODE` and `leave:NODE` around the first call of a node, `task:ID` whenever a task comes to be scored; `error:ID` raises an
+unexpected error there instead."""
 
 import os
 import signal
@@ -43,9 +44,24 @@ def kill_around_node(edge: str, node: str) -> None:
     setattr(Nodes, node, planted)
 
 
+def fail_on_task(place: str, task_id: str) -> None:
+    original = Nodes.score_candidates
+
+    async def score_candidates(self: Nodes, state: Any) -> Any:
+        if state["task"].id == task_id:
+            if place == "task":
+                die()
+            raise RuntimeError("planted")
+        return await original(self, state)
+
+    Nodes.score_candidates = score_candidates  # type: ignore[method-assign]
+
+
 place, _, what = sys.argv.pop(1).partition(":")
 if place in ("put", "delete"):
     kill_at_call({"put": "aput", "delete": "adelete_thread"}[place], int(what))
+elif place in ("task", "error"):
+    fail_on_task(place, what)
 elif place:
     kill_around_node(place, what)
 main()

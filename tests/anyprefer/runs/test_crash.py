@@ -111,13 +111,20 @@ def check_resumed(out: Path, whole: Whole) -> None:
 def test_kill_at_any_checkpoint_then_resume(whole: Whole, tmp_path: Path) -> None:
     for step in range(1, 60, 6):
         out = tmp_path / f"killed{step}"
-        killed = run(whole.arguments, out, crash=f"put:{step}")
+        killed = run([*whole.arguments, "--set", "run.durability=async"], out, crash=f"put:{step}")
         assert killed.returncode in (-signal.SIGKILL, 0), killed.stderr
         check_resumed(out, whole)
 
 
 NODES = ["sample_candidates", "select_tools", "gather_evidence", "aggregate_knowledge", "score_candidates", "form_pair",
          "critique_pair", "rewrite_prompts", "record_preference"]  # fmt: skip
+
+
+@pytest.mark.parametrize("durability", ["sync", "async"])
+def test_other_durability_modes_resume_as_well(whole: Whole, tmp_path: Path, durability: str) -> None:
+    arguments = [*whole.arguments, "--set", f"run.durability={durability}"]
+    assert run(arguments, tmp_path / "killed", crash="leave:rewrite_prompts").returncode == -signal.SIGKILL
+    check_resumed(tmp_path / "killed", whole)
 
 
 @pytest.mark.parametrize("edge", ["enter", "leave"])
@@ -150,7 +157,7 @@ def test_ctrl_c_drains_and_resumes(model: LoopbackModel, whole: Whole, tmp_path:
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     assert b"stopping" in stderr
-    assert json.loads((tmp_path / "drained" / "summary.json").read_text())["interrupted"] is True
+    assert json.loads((tmp_path / "drained" / "summary.json").read_text())["stopped"] == "interrupted"
     check_resumed(tmp_path / "drained", whole)
 
 

@@ -1,6 +1,6 @@
 """What a run's records add up to."""
 
-from anyprefer.runs.summary import Tally
+from anyprefer.runs.index import Tally
 from anyprefer.types import Attempt, Critique, PreferenceRecord, Prompts, Task, Verdict
 
 

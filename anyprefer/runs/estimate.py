@@ -1,0 +1,130 @@
+"""What a run will take, before it is paid for: from records that the folder has already, else from the recipe alone."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from anyprefer.config import Recipe
+from anyprefer.data.records import RecordFile
+from anyprefer.data.tasks import check_tasks
+from anyprefer.runs.progress import Progress
+from anyprefer.runs.session import Session, run_session
+from anyprefer.runs.summary import earlier_seconds
+from anyprefer.types import RoleUsage
+
+LEAST_SPREAD = 0.05
+"""Half the width of every range, as a share of what is expected."""
+
+
+class Estimate(BaseModel):
+    """Expected totals of what is left to do; None where nothing is known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    basis: int
+    """Finished tasks that the figures come from; 0: the recipe alone."""
+    tasks: int
+    """Tasks that are left, or that the wanted number of accepted records will take."""
+    enough_tasks: bool
+    """Whether there are that many."""
+    calls: tuple[float, float]
+    """Fewest and most; without records the most that the recipe allows."""
+    tokens: tuple[float, float] | None = None
+    cost_usd: tuple[float, float] | None = None
+    seconds: float | None = None
+    acceptance: float | None = None
+    """Accepted tasks over finished ones."""
+
+    def lines(self) -> list[str]:
+        """The estimate for a person."""
+        basis = f"from {self.basis} finished tasks of this run" if self.basis else "from the recipe alone, nothing has run yet"
+        lines = [f"{self.tasks} tasks to do ({basis})"]
+        if not self.enough_tasks:
+            lines.append("that is more than the task file has left: give more tasks")
+        if self.acceptance is not None:
+            lines.append(f"acceptance: {self.acceptance:.0%}")
+        lines.append(f"calls: {_span(self.calls)}")
+        if self.tokens is not None:
+            lines.append(f"tokens: {_span(self.tokens)}")
+        if self.cost_usd is not None:
+            lines.append(f"cost: {self.cost_usd[0]:.2f} to {self.cost_usd[1]:.2f} USD")
+        if self.seconds is not None:
+            lines.append(f"time: about {self.seconds / 60:.0f} minutes at the pace so far")
+        if not self.basis:
+            lines.append("for tokens, cost and time, run a few tasks first: --dry-run --pilot 5 (their records are kept)")
+        return lines
+
+
+def estimate_run(recipe: Recipe, folder: Path, num_tasks: int, accept: int | None = None) -> Estimate:
+    """Estimate what is left of a run.
+
+    Args:
+        recipe: Of the run.
+        folder: The run folder; need not exist.
+        num_tasks: Tasks in the task file, finished ones included.
+        accept: Accepted records wanted in the end.
+    """
+    usages: list[RoleUsage] = []
+    accepted = 0
+    for record in RecordFile(folder / "records.jsonl"):
+        usages.append(sum(record.usage.values(), RoleUsage()))
+        accepted += record.status == "accepted"
+    left = max(0, num_tasks - len(usages))
+    acceptance = accepted / len(usages) if usages else None
+    needed: float = left
+    if accept is not None:
+        missing = max(0, accept - accepted)
+        needed = min(left, missing) if not acceptance else -(-missing // acceptance)
+    tasks = int(needed)
+    if not usages:
+        low, high = calls_per_task(recipe)
+        return Estimate(basis=0, tasks=tasks, enough_tasks=tasks <= left, calls=(tasks * low, tasks * high))
+    costs = [usage.cost_usd for usage in usages]
+    seconds = earlier_seconds(folder / "summary.json", folder / "live.json")
+    return Estimate(
+        basis=len(usages), tasks=tasks, enough_tasks=tasks <= left, acceptance=acceptance,
+        calls=_total([usage.calls for usage in usages], tasks),
+        tokens=_total([usage.prompt_tokens + usage.completion_tokens for usage in usages], tasks),
+        cost_usd=None if None in costs else _total([cost for cost in costs if cost is not None], tasks),
+        seconds=seconds / len(usages) * tasks if seconds else None,
+    )  # fmt: skip
+
+
+async def estimate_session(session: Session, pilot: int, progress: Progress) -> Estimate:
+    """Estimate a session, after running `pilot` of its tasks where that is above 0."""
+    num_tasks = check_tasks(session.tasks, session.limit)
+    if pilot:
+        await run_session(replace(session, limit=min(pilot, num_tasks), accept=None), progress)
+    return estimate_run(session.recipe, session.out, num_tasks, session.accept)
+
+
+def calls_per_task(recipe: Recipe) -> tuple[int, int]:
+    """Fewest and most model calls of one task: one round, or all rounds with a rewrite between them; repairs are not counted."""
+    judge, sampling, tools = recipe.judge, recipe.sampling, recipe.tools
+    judges = 1 + len(judge.panel)
+    responses = sampling.num_candidates if judge.method == "pointwise" else judge.permutations
+    scoring = judges * max(1, len(judge.aspects)) * responses + (judge.combine == "meta") + judge.self_reference
+    models = 1 + len(sampling.generators)
+    drawing = models if recipe.target.request_n else sampling.num_candidates
+    choosing = int(bool(tools.names) and tools.choose != "always")
+    one = drawing + choosing + scoring + recipe.critic.enabled
+    aggregating = int(bool(tools.names) and recipe.aggregator.enabled)
+    rounds = 1 if recipe.loop.feedback == "none" else 1 + recipe.loop.max_rounds
+    rewrites = 2 if recipe.loop.feedback == "independent" else 1
+    resamples = drawing * sampling.max_resamples
+    return one, rounds * (one + aggregating + resamples) + (rounds - 1) * rewrites
+
+
+def _total(values: list[float] | list[int], tasks: int) -> tuple[float, float]:
+    """Where the sum over so many tasks will likely lie: two standard errors around the mean of those seen."""
+    count = len(values)
+    mean = sum(values) / count
+    variance = sum((value - mean) ** 2 for value in values) / max(1, count - 1)
+    # The mean's own uncertainty and the scatter of the tasks to come, but never less than the drift that any task file has.
+    spread = max(2 * (variance / count * tasks**2 + variance * tasks) ** 0.5, LEAST_SPREAD * mean * tasks)
+    return max(0.0, mean * tasks - spread), mean * tasks + spread
+
+
+def _span(values: tuple[float, float]) -> str:
+    return f"{values[0]:,.0f} to {values[1]:,.0f}"

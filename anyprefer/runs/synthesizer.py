@@ -1,0 +1,111 @@
+"""One task through the graph, whatever happens on the way."""
+
+import logging
+import time
+import uuid
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.errors import GraphDrained
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import RunControl
+
+from anyprefer import telemetry
+from anyprefer.agents.team import Team
+from anyprefer.errors import AnypreferError
+from anyprefer.graph.builder import build_graph, recursion_limit
+from anyprefer.types import Failure, PreferenceRecord, Task
+
+logger = logging.getLogger(__name__)
+
+THREADS = uuid.UUID("5c0f3f0e-6f3b-5d0a-9b5e-0d9c1a7e4b21")
+"""Namespace of thread ids, which are UUIDs so that LangGraph's server can open them too."""
+
+MAX_CRASHES = 10
+"""Tasks in a row that end in an unexpected error before the run stops: then it is no single task's fault."""
+
+
+class Synthesizer:
+    """Makes records of tasks.
+
+    Args:
+        team: The agents.
+        digest: Of the recipe; part of thread ids.
+        saver: Keeps checkpoints; None works from the journal alone.
+        errors: What the saver raises when it cannot write.
+
+    Attributes:
+        left: Threads with checkpoints of an earlier session.
+    """
+
+    def __init__(
+        self, team: Team, digest: str, saver: BaseCheckpointSaver[Any] | None = None, errors: tuple[type[Exception], ...] = ()
+    ) -> None:
+        self.team = team
+        self.left: set[str] = set()
+        self._digest = digest
+        self._saver = saver
+        self._errors = errors
+        self._crashes = 0
+        self._graph: CompiledStateGraph[Any, Any, Any, Any] = build_graph(team).compile(checkpointer=saver, name="anyprefer")
+
+    async def synthesize(self, task: Task, control: RunControl | None = None) -> PreferenceRecord:
+        """Work on a task; an unexpected error is tried again from the journal, and then recorded.
+
+        Raises:
+            GraphDrained: The control asked for it; the task's checkpoints stay.
+            AnypreferError: The run cannot go on.
+            Exception: Many tasks in a row had an unexpected error; the last one's.
+        """
+        for number in range(1, self.team.recipe.run.max_tries + 1):
+            try:
+                record = await self._once(task, control)
+            except (GraphDrained, AnypreferError):
+                raise
+            except Exception as error:  # whatever one task does to us must not cost the others
+                if isinstance(error, self._errors):
+                    raise
+                logger.exception("task %s: unexpected error in try %d", task.id, number)
+                await self.forget(task)
+                last = error
+            else:
+                self._crashes = 0
+                return record
+        self._crashes += 1
+        if self._crashes >= MAX_CRASHES:
+            raise last
+        failure = Failure(kind=type(last).__name__, message=f"{last} (see run.log)", node="")
+        return await self.team.record(task, (), status="failed", error=failure)
+
+    async def forget(self, task: Task) -> None:
+        """Delete a task's checkpoints; what was paid for is in the journal."""
+        thread = thread_id(self._digest, task.id)
+        self.left.discard(thread)
+        if self._saver is not None:
+            await self._saver.adelete_thread(thread)
+
+    async def _once(self, task: Task, control: RunControl | None) -> PreferenceRecord:
+        thread = thread_id(self._digest, task.id)
+        config: RunnableConfig = {
+            "configurable": {"thread_id": thread}, "recursion_limit": recursion_limit(self.team.recipe),
+            "run_name": "anyprefer", "metadata": {"task_id": task.id, "recipe": self.team.recipe.name},
+        }  # fmt: skip
+        options: dict[str, Any] = {"durability": self.team.recipe.run.durability} if self._saver is not None else {}
+        start = time.perf_counter()
+        with telemetry.span("synthesize", anyprefer__task_id=task.id) as note:
+            # A half-finished thread resumes on None; giving the input again would restart it on top of its old state.
+            given = None if thread in self.left else {"task": task}
+            state = await self._graph.ainvoke(given, config, control=control, **options)
+            record: PreferenceRecord = state["record"]
+            note(anyprefer__status=record.status, anyprefer__rounds=len(record.attempts))
+        seconds = time.perf_counter() - start
+        telemetry.count("anyprefer.tasks", status=record.status)
+        telemetry.measure("anyprefer.task.duration", seconds, status=record.status)
+        logger.info("task %s: %s in %.1f s", task.id, record.status, seconds)
+        return record
+
+
+def thread_id(digest: str, task_id: str) -> str:
+    """The LangGraph thread of a task in a run."""
+    return str(uuid.uuid5(THREADS, f"{digest}:{task_id}"))
