@@ -14,8 +14,10 @@ from anyprefer.agents.scoring import Material, Reading, Scorer
 from anyprefer.backends.calls import CallSite
 from anyprefer.backends.client import ModelClient, complete_all
 from anyprefer.config import JudgeConfig, ToolsConfig
+from anyprefer.errors import DataError
 from anyprefer.prompts import Prompt, clip
 from anyprefer.tools.base import Tool
+from anyprefer.tools.scorers import Score, scorer_of
 from anyprefer.types import Candidate, Evidence, Knowledge, Message, Prompts, Task, ToolCall, Verdict
 
 _PREVIEW_CHARS = 300
@@ -37,6 +39,10 @@ class ToolJudge:
     tools_config: ToolsConfig
     tools: Mapping[str, Tool]
     field: str
+
+    def __post_init__(self) -> None:
+        if self.config.reference:
+            scorer_of(self.config.reference)  # one that cannot be imported is an error at the start
 
     @property
     def model(self) -> ModelClient:
@@ -86,7 +92,10 @@ class ToolJudge:
 
         Raises:
             ModelError: A judgement is missing or malformed; an unreadable verdict is never a score.
+            DataError: The judge scores against references, and the task has none.
         """
+        if self.config.reference:
+            return tuple(_against_reference(candidate, task, scorer_of(self.config.reference)) for candidate in candidates)
         own_answer = await self._own_answer(task) if self.config.self_reference else ""
         material = Material(task, evidence, knowledge, prompts.judge, own_answer, round_)
         plan = self._plan(candidates)
@@ -128,6 +137,13 @@ class ToolJudge:
             "field": self.field, "tools": describe_tools(self.tools), "max_calls": str(self.tools_config.max_calls),
             "task": task_block(task, nonce), "responses": response_blocks(previews, nonce),
         })  # fmt: skip
+
+
+def _against_reference(candidate: Candidate, task: Task, score: Score) -> Verdict:
+    if not (task.reference or "").strip():
+        raise DataError(f"task {task.id!r} has no reference to judge by: add one, or leave out judge.reference")
+    share = min(1.0, max(0.0, score(candidate.text, task)))
+    return Verdict(candidate=candidate.index, analysis=f"worth {share:g} of 1 by the reference", score=1 + 9 * share)
 
 
 def _verdict(index: int, kept: Sequence[Judgement], judgements: Sequence[Judgement]) -> Verdict:

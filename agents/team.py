@@ -110,4 +110,5 @@ def build_team(recipe: Recipe, backends: Backends, calls: CallStore, digest: str
 def model_ids(recipe: Recipe, backends: Backends, calls: CallStore) -> dict[str, str]:
     """Role -> model, of the roles that work."""
     names = (name for name in recipe.members() if name != "critic" or recipe.critic.enabled)
-    return {name: backends.client(name, calls).model_id for name in names}
+    found = {name: backends.client(name, calls).model_id for name in names}
+    return found | ({"judge": f"reference:{recipe.judge.reference}"} if recipe.judge.reference else {})

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from anyprefer import __version__
+from anyprefer.cli_evaluate import evaluate_app
+from anyprefer.cli_options import JsonFlag, Overrides, RecipeArg
+from anyprefer.cli_training import rounds, train
 from anyprefer.errors import AnypreferError, ConfigError
 
 if TYPE_CHECKING:
@@ -27,13 +30,11 @@ app = typer.Typer(
 )
 models_app = typer.Typer(no_args_is_help=True, help="The embedded models: list, fetch.")
 tools_app = typer.Typer(no_args_is_help=True, help="The judge's tools: list, try.")
-evaluate_app = typer.Typer(no_args_is_help=True, help="Measure a judge on data whose answers are known.")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(models_app, name="models")
 app.add_typer(tools_app, name="tools")
-
-RecipeArg = Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe file (TOML).")]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+app.command()(train)
+app.command()(rounds)
 
 
 @app.callback(invoke_without_command=True)
@@ -61,7 +62,7 @@ def run(
     workers: Annotated[int, typer.Option(min=0, help="With --on ray: most workers; 0 is one per CPU.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what the run will take.")] = False,
     pilot: Annotated[int, typer.Option(min=0, help="With --dry-run: run this many tasks first; their records are kept.")] = 0,
-    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a recipe key.")] = None,
+    overrides: Overrides = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Synthesise preference pairs for a recipe's tasks; run again to resume."""
@@ -181,28 +182,6 @@ def show(
         typer.echo(record.model_dump_json(indent=2))
     else:
         show_record(record, Console())
-
-
-@evaluate_app.command("judge")
-def evaluate_judge(
-    recipe: RecipeArg,
-    data: Annotated[Path, typer.Option(help="Labelled pairs, or tasks with references; see docs/evaluation.md.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the journal and the results; default: runs/RECIPE-NAME-judge.")
-    ] = None,
-    arms: Annotated[str, typer.Option(help="Which of none, tools, feedback, both, with commas.")] = "none,tools,feedback,both",
-    limit: Annotated[int | None, typer.Option(min=1, help="Judge at most this many pairs.")] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a recipe key.")] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Measure how often a recipe's judge prefers the right response; run again to resume."""
-    from anyprefer.evaluation.judge_report import run_evaluation
-    from anyprefer.recipes import load_recipe
-
-    loaded = load_recipe(recipe, overrides or ())
-    folder = out or Path("runs") / f"{loaded.name}-judge"
-    report = asyncio.run(run_evaluation(loaded, data, folder, arms.split(","), limit, lambda line: typer.echo(line, err=True)))
-    typer.echo(report.model_dump_json(indent=2) if as_json else report.table())
 
 
 @models_app.command("list")

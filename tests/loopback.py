@@ -168,6 +168,11 @@ def rewrite(body: Body, choice: int) -> Body:
     return {key: reply[key] for key in body["response_format"]["json_schema"]["schema"]["properties"]}
 
 
+def half(answer: str, task: Any) -> float:
+    """A scorer that finds every answer half right."""
+    return 0.5
+
+
 def recipe_data(url: str, **sections: Any) -> Body:
     """A recipe's tables with target and judge on `url`; keyword tables are merged in."""
     data: Body = {

@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 
 def anyprefer(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "ANYPREFER_CACHE": str(tmp_path / "cache")}
+    environment = {**os.environ, "ANYPREFER_CACHE": str(tmp_path / "cache"), "ANYPREFER_MODELS": str(tmp_path / "models")}
     command = [sys.executable, "-m", "anyprefer.cli", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
 
@@ -20,6 +21,8 @@ def test_doctor_says_what_is_here_and_how_to_get_the_rest(tmp_path: Path) -> Non
     assert done.returncode == 0
     assert "anyprefer models fetch smollm2-135m" in done.stdout
     assert "tools    calculator, consensus, corpus_search" in done.stdout
+    optional = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert all(f"extra    {extra}: " in done.stdout for extra in optional if extra != "dev")
 
 
 def test_models_list_is_machine_readable(tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def calls_per_task(recipe: Recipe) -> tuple[int, int]:
     judges = 1 + len(judge.panel)
     responses = sampling.num_candidates if judge.method == "pointwise" else judge.permutations
     scoring = judges * max(1, len(judge.aspects)) * responses + (judge.combine == "meta") + judge.self_reference
+    scoring = 0 if judge.reference else scoring
     models = 1 + len(sampling.generators)
     drawing = models if recipe.target.request_n else sampling.num_candidates
     choosing = int(bool(tools.names) and tools.choose != "always")

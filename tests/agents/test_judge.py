@@ -11,7 +11,7 @@ from loopback import LoopbackModel, prompt_of, recipe_data, responses_in
 from anyprefer.agents.team import build_team
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.backends.providers import Backends
-from anyprefer.errors import ConfigError
+from anyprefer.errors import ConfigError, DataError
 from anyprefer.recipes import parse_recipe
 from anyprefer.types import Candidate, Evidence, Prompts, Task, ToolCall, Verdict
 
@@ -25,13 +25,15 @@ def model() -> Iterator[LoopbackModel]:
         yield server
 
 
-def judge(server: LoopbackModel, evidence: tuple[Evidence, ...] = (), rounds: int = 1, **options: Any) -> tuple[Verdict, ...]:
+def judge(
+    server: LoopbackModel, evidence: tuple[Evidence, ...] = (), rounds: int = 1, task: Task = TASK, **options: Any
+) -> tuple[Verdict, ...]:
     async def main() -> tuple[Verdict, ...]:
         recipe = parse_recipe(recipe_data(server.url, judge=options))
         async with Backends(recipe) as backends:
             team = build_team(recipe, backends, MemoryCalls())
             for round_ in range(rounds):
-                verdicts = await team.judge.score(TASK, CANDIDATES, evidence, None, Prompts(judge="Mind the units."), round_)
+                verdicts = await team.judge.score(task, CANDIDATES, evidence, None, Prompts(judge="Mind the units."), round_)
             return verdicts
 
     return asyncio.run(main())
@@ -106,6 +108,18 @@ def test_own_answer_is_worked_out_once_for_all_rounds(model: LoopbackModel) -> N
     assert model.titles() == [None, "ScoreSheet", "ScoreSheet"]
     assert all("I get 4." in prompt_of(body) for body in model.requests[1:])
     assert not any(item.text in prompt_of(model.requests[0]) for item in CANDIDATES)
+
+
+def test_the_reference_judges_without_a_model(model: LoopbackModel) -> None:
+    verdicts = judge(model, task=TASK.model_copy(update={"reference": "response TEXT 1"}), reference="exact")
+    assert [verdict.score for verdict in verdicts] == [1, 10, 1]
+    graded = judge(model, task=TASK.model_copy(update={"reference": "x"}), reference="loopback:half")
+    assert [verdict.score for verdict in graded] == [5.5] * 3
+    assert not model.requests
+    with pytest.raises(DataError, match="task 't' has no reference to judge by"):
+        judge(model, reference="exact")
+    with pytest.raises(ConfigError, match="cannot import the scorer 'nowhere:f'"):
+        judge(model, reference="nowhere:f")
 
 
 def test_judge_fills_in_arguments_and_every_tool_is_called(model: LoopbackModel, tmp_path: Path) -> None:

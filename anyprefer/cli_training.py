@@ -1,0 +1,93 @@
+"""The verbs that train: `anyprefer train | rounds`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anyprefer.cli_options import JsonFlag, Overrides, RecipeArg
+
+SHOWN = ("loss", "eval_loss", "rewards/accuracies", "eval_rewards/accuracies", "rewards/margins", "eval_rewards/margins")
+"""Metrics that a person sees on the way; `metrics.jsonl` has all."""
+
+
+def train(
+    recipe: RecipeArg,
+    data: Annotated[Path, typer.Option(help="Preference data: an export, or any in TRL's format.")],
+    out: Annotated[Path, typer.Option(help="Training folder; an unfinished training goes on.")],
+    model: Annotated[str | None, typer.Option(help="What to train; default: training.model, else the target.")] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Also write the merged model, in single precision.")] = False,
+    gguf: Annotated[
+        list[str] | None, typer.Option(metavar="f32|f16|bf16|q8_0", help="Also write it as GGUF for the embedded server.")
+    ] = None,
+    overrides: Overrides = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train the target on preference pairs with DPO and LoRA; run again to resume."""
+    import json
+
+    from anyprefer.recipes import load_recipe
+    from anyprefer.training.targets import import_training, resolve_target
+
+    loaded = load_recipe(recipe, overrides or ())
+    for package in ("torch", "transformers", "peft", "trl", "datasets"):
+        import_training(package)
+    from anyprefer.training.dpo import train_dpo
+    from anyprefer.training.outputs import write_models
+
+    target = resolve_target(loaded, model)
+    with _shown_metrics() as show:
+        result = train_dpo(target, data, out, loaded.training, show)
+    typer.echo(json.dumps(result.metrics, indent=2) if as_json else f"adapter -> {result.adapter}")
+    if merge or gguf:
+        typer.echo("\n".join(write_models(target, result.adapter, out, gguf or ()).lines()), err=as_json)
+
+
+@contextmanager
+def _shown_metrics() -> Iterator[Callable[[dict[str, float]], None]]:
+    """A progress bar on a terminal, a line for each step elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = "training", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}")
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("")
+
+        def show(line: dict[str, float]) -> None:
+            values = ", ".join(f"{name} {line[name]:.4f}" for name in SHOWN if name in line)
+            if console.is_terminal:
+                bar.update(task, completed=line["step"], total=line["max_steps"], description=values)
+            elif values:
+                typer.echo(f"step {line['step']:g} of {line['max_steps']:g}: {values}", err=True)
+
+        yield show
+
+
+def rounds(
+    recipe: RecipeArg,
+    tasks: Annotated[Path | None, typer.Option(help="Task file; default: the recipe's.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Rounds folder; default: runs/RECIPE-NAME-rounds.")] = None,
+    overrides: Overrides = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run, export, train and evaluate, again and again; run again to go on."""
+    from rich.console import Console
+
+    from anyprefer.evaluation.gate import held_out_metric
+    from anyprefer.recipes import load_recipe
+    from anyprefer.runs.progress import Progress
+    from anyprefer.runs.session import default_tasks
+    from anyprefer.training.rounds import Rounds
+
+    loaded = load_recipe(recipe, overrides or ())
+    folder = out or Path("runs") / f"{loaded.name}-rounds"
+    gate = held_out_metric if loaded.rounds.benchmark else None
+    work = Rounds(
+        loaded, default_tasks(loaded, tasks), folder.resolve(), Progress(Console(stderr=True)), gate,
+        lambda line: typer.echo(line, err=True),
+    )  # fmt: skip
+    state = work.run()
+    typer.echo(state.model_dump_json(indent=2) if as_json else "\n".join(state.lines()))
