@@ -8,10 +8,10 @@ DEV := .venv/.stamp-dev
 PEER := .venv-distilabel/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-slow demo docs bench bench-judge bench-crash bench-faults bench-scale clean
+.PHONY: help setup check test test-slow demo docs bench bench-judge bench-crash bench-faults bench-scale bench-train bench-improvement clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(DEV)  ## Create .venv with everything a contributor needs; free when nothing changed
 
@@ -23,7 +23,7 @@ $(RUNTIME): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(DEV): $(RUNTIME)
-	$(PIP) -e '.[local,tools,mcp,parquet,postgres,otel,ray,dev]'
+	$(PIP) -e '.[local,tools,mcp,parquet,postgres,otel,ray,train,evaluate,dev]'
 	@touch $@
 
 check: $(DEV)  ## Formatting, lint, types, layers and the size budget
@@ -70,6 +70,13 @@ bench-scale: $(DEV)  ## Run 100,000 tasks
 
 bench-judge: $(DEV)  ## Measure the embedded judge in four arms (hours on two cores; run again to resume)
 	$(BIN)/anyprefer evaluate judge recipes/text/gsm8k.toml --data benchmarks/data/gsm8k_responses.jsonl --limit 125 --out runs/bench-judge
+
+bench-train: $(DEV)  ## Training speed beside a bare TRL script (20 minutes)
+	$(BIN)/python benchmarks/bench_train.py
+
+# CORPUS is a JSON Lines file of encyclopedia articles, with `title` and `text`.
+bench-improvement: $(DEV)  ## Base, chosen-only and DPO in two rounds, three seeds (an hour; CORPUS=articles.jsonl)
+	$(BIN)/python benchmarks/improvement.py $(CORPUS) runs/improvement final
 
 clean:  ## Remove the environment, caches and build results; keeps runs/
 	rm -rf .venv .venv-distilabel .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -6,24 +6,22 @@ recipe: it names the environment variable that holds them. `anyprefer.recipes` r
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from anyprefer.config_base import Section
+from anyprefer.training_config import RoundsConfig, TrainingConfig
 
 Feedback = Literal["joint", "independent", "target_only", "judge_only", "none"]
-
-
-class Section(BaseModel):
-    """Base of all recipe sections: frozen, strict, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 class RoleConfig(Section):
     """How one role reaches its model."""
 
     model: str = ""
-    """`provider:name`: `openai:NAME` (any compatible endpoint) or `llamacpp:NAME` (embedded). Empty: the judge's model."""
+    """`provider:name`: `openai:NAME` (any compatible endpoint), `llamacpp:NAME` (embedded) or `vllm:NAME` (a model, or the folder
+    of an adapter). Empty: the judge's model."""
     base_url: str | None = None
-    """Endpoint of an `openai:` model, ending in `/v1`; None is OpenAI's own."""
+    """Endpoint of an `openai:` or `vllm:` model, ending in `/v1`; None is OpenAI's own, or a vLLM server that is started here."""
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable that holds the key of an `openai:` model; a loopback endpoint needs none."""
     temperature: float = Field(default=0.0, ge=0, le=2)
@@ -74,6 +72,9 @@ class JudgeConfig(RoleConfig):
     """Further judge models that score as well; the mean counts, and each verdict keeps the single scores."""
     combine: Literal["mean", "meta"] = "mean"
     """How several judgements become one: their mean, or the one that the judge prefers when it compares them (Meta-Rewarding)."""
+    reference: str | None = None
+    """Score against the tasks' references and ask no model: `gsm8k`, `arc_easy`, `arc_challenge`, `exact`, or
+    `module:function` of your own scorer (answer, task) -> 0 to 1. For tasks whose answers can be verified."""
 
 
 class CriticConfig(RoleConfig):
@@ -231,6 +232,15 @@ class EmbeddedConfig(Section):
     """Context of one slot in tokens, prompt and reply together."""
 
 
+class VllmConfig(Section):
+    """The vLLM servers behind `vllm:` models without a `base_url`."""
+
+    arguments: tuple[str, ...] = ()
+    """Handed to `vllm serve` as they are, such as `--gpu-memory-utilization 0.4` where two models share a GPU."""
+    start_seconds: float = Field(default=900.0, gt=0)
+    """How long a server may take to load its weights."""
+
+
 class Recipe(Section):
     """A whole run: models, tools, loop and limits."""
 
@@ -257,6 +267,9 @@ class Recipe(Section):
     loop: LoopConfig = LoopConfig()
     run: RunConfig = RunConfig()
     embedded: EmbeddedConfig = EmbeddedConfig()
+    vllm: VllmConfig = VllmConfig()
+    training: TrainingConfig = TrainingConfig()
+    rounds: RoundsConfig = RoundsConfig()
     prices: dict[str, Price] = Field(default_factory=dict)
     """Model as the recipe names it -> its price. Embedded models cost nothing; any other needs an entry when a budget in
     dollars is set, and has no cost in records without one."""
@@ -337,7 +350,7 @@ UNTRACKED = frozenset({
 })  # fmt: skip
 """Keys that change how a run goes but not what it makes; a resume may change them."""
 
-UNTRACKED_SECTIONS = frozenset({"prices"})
+UNTRACKED_SECTIONS = frozenset({"prices", "training", "rounds"})
 """Likewise, whole tables."""
 
 UNTRACKED_ROLE_KEYS = frozenset({"timeout_seconds", "max_retries", "api_key_env"})

@@ -12,6 +12,7 @@
     │   ├── EndpointDownError       an endpoint has not answered for too long, or rejects the key
     │   └── BudgetSpentError        the next call would go over the budget
     ├── ToolError              a tool could not do its work: reaches the judge as evidence that says so
+    ├── TrainingError          a training went wrong on the way; its checkpoints stay (exit code 2)
     └── ModelFetchError        catalogue weights could not be fetched or did not match their checksum
 
 Errors are classified once, where the foreign exception is caught. A message says what failed, the offending value and what
@@ -81,6 +82,10 @@ class BudgetSpentError(StopRunError):
 
 class ToolError(AnypreferError):
     """Raised by a tool that cannot answer; becomes evidence, never content."""
+
+
+class TrainingError(AnypreferError):
+    """Raised when a training goes wrong on the way: a loss that is no number, no memory left."""
 
 
 class ModelFetchError(AnypreferError):

@@ -126,6 +126,8 @@ def _anchor_paths(recipe: Recipe, folder: Path) -> Recipe:
         name: server.model_copy(update={"cwd": anchor(server.cwd)}) if server.cwd else server
         for name, server in recipe.tools.servers.items()
     }
+    if recipe.rounds.benchmark_data:
+        updates["rounds"] = recipe.rounds.model_copy(update={"benchmark_data": anchor(recipe.rounds.benchmark_data)})
     updates["tools"] = recipe.tools.model_copy(update={"options": options, "servers": servers})
     return recipe.model_copy(update=updates)
 

@@ -17,7 +17,7 @@ class PackagePart:
     distribution: str
     version: str
     member: str
-    """Path inside the wheel."""
+    """Path inside the wheel; empty for the wheel itself."""
 
     @property
     def requirement(self) -> str:

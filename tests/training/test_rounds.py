@@ -1,0 +1,178 @@
+"""Rounds with a scripted judge and real training on a tiny model: lineage, the gate, and going on after a crash."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("trl", reason="needs the extra train")
+pytestmark = pytest.mark.filterwarnings("default")  # torch and transformers warn about themselves
+
+from loopback import LoopbackModel, recipe_data  # noqa: E402
+from rich.console import Console  # noqa: E402
+from tiny_model import save_tiny_model  # noqa: E402
+
+from anyprefer.config import Recipe  # noqa: E402
+from anyprefer.data.records import RecordFile  # noqa: E402
+from anyprefer.errors import ConfigError, DataError, TrainingError  # noqa: E402
+from anyprefer.recipes import parse_recipe  # noqa: E402
+from anyprefer.runs.progress import Progress  # noqa: E402
+from anyprefer.training.dpo import PairTrainer  # noqa: E402
+from anyprefer.training.rounds import Metric, Round, Rounds, RoundsState, correlate, surrogate_correlation  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture
+def server() -> Iterator[LoopbackModel]:
+    with LoopbackModel() as model:
+        yield model
+
+
+def serve(recipe: Recipe, adapter: Path, folder: Path) -> str:
+    """In place of merging: the scripted server answers under any name."""
+    return f"openai:tuned-{folder.name}"
+
+
+def make(folder: Path, base: Path, url: str, scores: dict[str, float] | None = None, **rounds: Any) -> Rounds:
+    tasks = folder / "tasks.jsonl"
+    folder.mkdir(exist_ok=True)
+    tasks.write_text("".join(json.dumps({"id": f"t{i}", "prompt": f"question {i}"}) + "\n" for i in range(12)))
+    training = {"model": str(base), "lora": {"rank": 2, "alpha": 4}, "batch_size": 2, "learning_rate": 1e-3, "save_steps": 1}
+    recipe = parse_recipe(recipe_data(url, rounds={"count": 2, **rounds}, training=training))
+
+    def evaluate(recipe: Recipe, where: Path) -> Metric:
+        score = (scores or {})[recipe.target.model]
+        return Metric(score=score, low=score, high=score, items=1)
+
+    return Rounds(recipe, tasks, folder / "out", Progress(Console(quiet=True)), evaluate if scores else None, serve=serve)
+
+
+def first_model(work: Rounds) -> str:
+    return work.recipe.target.model
+
+
+def models_of(folder: Path, number: int) -> set[str]:
+    return {record.models["target"] for record in RecordFile(folder / "out" / f"round-{number}" / "run" / "records.jsonl")}
+
+
+def adapters(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in sorted((folder / "out").glob("round-*/training/adapter/adapter_model.safetensors"))]
+
+
+def test_the_trained_model_is_the_next_target(server: LoopbackModel, base: Path, tmp_path: Path) -> None:
+    state = make(tmp_path, base, server.url, tasks_per_round=6).run()
+    first, second = state.rounds
+    assert (first.pairs, second.pairs) == (6, 6)
+    assert (first.adapter, second.adapter) == (None, first.trained)
+    assert second.target == "openai:tuned-round-1"
+    assert {name.partition("@")[0] for name in models_of(tmp_path, 2)} == {"openai:tuned-round-1"}
+    assert second.adapter_sha256
+    assert len(second.adapter_sha256) == 64
+    assert first.kept
+    assert second.kept
+    settings = json.loads((tmp_path / "out" / "round-2" / "training" / "training.json").read_text())
+    assert (settings["start"], settings["reference"]) == (str(tmp_path / "out" / str(first.trained)), "first")
+    one, two = adapters(tmp_path)
+    assert one != two
+
+
+def test_a_worse_model_does_not_become_the_target(server: LoopbackModel, base: Path, tmp_path: Path) -> None:
+    first = parse_recipe(recipe_data(server.url)).target.model
+    work = make(tmp_path, base, server.url, {first: 0.5, "openai:tuned-round-1": 0.4, "openai:tuned-round-2": 0.6})
+    state = work.run()
+    assert [one.kept for one in state.rounds] == [False, True]
+    assert state.rounds[1].target == first_model(work)
+    assert state.rounds[1].adapter is None
+    assert state.best_metric() == state.rounds[1].metric
+    assert "kept as data only" in "\n".join(state.lines())
+
+
+@pytest.mark.parametrize("where", ["training", "serve", "evaluation"])
+def test_killed_rounds_go_on_to_the_same_adapters(
+    server: LoopbackModel, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    scores = {parse_recipe(recipe_data(server.url)).target.model: 0.5, "openai:tuned-round-1": 0.5, "openai:tuned-round-2": 0.5}
+    make(tmp_path / "whole", base, server.url, scores).run()
+    work = make(tmp_path / "killed", base, server.url, scores)
+    fired = False
+
+    def once(inner: Callable[..., Any], when: Callable[..., bool]) -> Callable[..., Any]:
+        def dying(*args: Any, **kwargs: Any) -> Any:
+            nonlocal fired
+            if not fired and when(*args):
+                fired = True
+                raise KeyboardInterrupt
+            return inner(*args, **kwargs)
+
+        return dying
+
+    if where == "training":
+        step = once(PairTrainer.training_step, lambda trainer, *args: trainer.state.global_step == 2)
+        monkeypatch.setattr(PairTrainer, "training_step", step)
+    elif where == "serve":
+        work.serve = once(serve, lambda *args: True)
+    else:
+        assert work.evaluate is not None
+        work.evaluate = once(work.evaluate, lambda recipe, folder: "round-1" in str(folder))
+    with pytest.raises(KeyboardInterrupt):
+        work.run()
+    assert fired
+    requests = len(server.requests)
+    work.run()
+    assert adapters(tmp_path / "killed") == adapters(tmp_path / "whole")
+    asked = [body["model"] for body in server.requests[requests:] if not body.get("response_format")]
+    assert set(asked) == {"tuned-round-1"}  # round 1's samples were not asked for again
+    before = len(server.requests)
+    assert work.run() == make(tmp_path / "whole", base, server.url, scores).run()
+    assert len(server.requests) == before
+
+
+def test_all_pairs_so_far_are_pooled(server: LoopbackModel, base: Path, tmp_path: Path) -> None:
+    make(tmp_path, base, server.url, tasks_per_round=6, pool="all", start="fresh").run()
+    lines = (tmp_path / "out" / "round-2" / "training" / "metrics.jsonl").read_text().splitlines()
+    first = (tmp_path / "out" / "round-1" / "training" / "metrics.jsonl").read_text().splitlines()
+    steps = [max(json.loads(line)["step"] for line in part) for part in (first, lines)]
+    assert steps[1] > 1.5 * steps[0]
+
+
+def test_too_few_tasks_are_said(server: LoopbackModel, base: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no tasks left for round 2: give 24 or more"):
+        make(tmp_path, base, server.url, tasks_per_round=12).run()
+
+
+def test_a_broken_record_of_rounds_is_not_overwritten(server: LoopbackModel, base: Path, tmp_path: Path) -> None:
+    work = make(tmp_path, base, server.url)
+    work.out.mkdir()
+    (work.out / "rounds.json").write_text("{")
+    with pytest.raises(TrainingError, match="restore it, or give another --out"):
+        work.run()
+    assert (work.out / "rounds.json").read_text() == "{"
+
+
+def test_settings_that_contradict_each_other(server: LoopbackModel) -> None:
+    with pytest.raises(ConfigError, match="benchmark and benchmark_data go together"):
+        parse_recipe(recipe_data(server.url, rounds={"benchmark": "gsm8k"}))
+    with pytest.raises(ConfigError, match="needs start = 'warm'"):
+        parse_recipe(recipe_data(server.url, rounds={"start": "fresh", "reference": "previous"}))
+
+
+def test_the_surrogate_against_the_metric() -> None:
+    """Pearson's r of four points by hand: 0.8 for ranks (1, 2, 3, 4) and (1, 3, 2, 4)."""
+    found = correlate([(1, 1), (2, 3), (3, 2), (4, 4)])
+    assert found is not None
+    assert found.value == pytest.approx(0.8)
+    # Fisher's z of 0.8 is 1.0986; plus and minus 1.96 / sqrt(1).
+    assert (found.low, found.high) == (pytest.approx(-0.697, abs=1e-3), pytest.approx(0.9956, abs=1e-3))
+    assert correlate([(1, 1), (1, 2), (1, 3), (1, 4)]) is None
+    assert surrogate_correlation(RoundsState()) is None
+    metrics = [Metric(score=score, low=score, high=score, items=1) for score in (0.1, 0.3, 0.2, 0.4, 0.9)]
+    rounds = [Round(number=i, target="m", mean_reward=i, metric=metrics[i]) for i in range(1, 5)]
+    # A round's pairs come from the model that the round before made: rewards 1 to 4 belong to metrics 0.1, 0.3, 0.2 and 0.4.
+    state = RoundsState(first_metric=metrics[0], rounds=rounds)
+    assert surrogate_correlation(state) == correlate([(1, 0.1), (2, 0.3), (3, 0.2), (4, 0.4)])

@@ -1,0 +1,139 @@
+"""What is trained: a transformers folder, made from a GGUF file where the target is one, and its tokenizer."""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anyprefer.backends.weights import cache_dir, resolve_weights
+from anyprefer.config import Recipe
+from anyprefer.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+"""Of converted folders; another number makes them anew."""
+
+
+@dataclass(frozen=True)
+class TrainingTarget:
+    """A model on disk that can be trained."""
+
+    name: str
+    """As the recipe names it; stands in the model card."""
+    folder: Path
+    """A transformers folder with weights and tokenizer."""
+    adapter: Path | None = None
+    """An adapter on top of it that training goes on from."""
+
+
+def resolve_target(
+    recipe: Recipe, model: str | None = None, progress: Callable[[int, int], None] | None = None
+) -> TrainingTarget:
+    """Find the model to train: the argument, else `training.model`, else the recipe's target.
+
+    Args:
+        recipe: Names the target.
+        model: `llamacpp:NAME` (catalogue or GGUF path), or a transformers or adapter folder, with or without `hf:`.
+        progress: Called with done and total bytes while weights are fetched.
+
+    Raises:
+        ConfigError: It cannot be trained: a model behind an API, no folder, no chat template.
+        ModelFetchError: Weights cannot be fetched.
+    """
+    name = model or recipe.training.model or recipe.target.model
+    provider, colon, rest = name.partition(":")
+    if provider == "llamacpp":
+        return TrainingTarget(name, convert_gguf(resolve_weights(rest, progress)))
+    if provider in ("openai", "vllm"):
+        raise ConfigError(
+            f"{name!r} is served elsewhere and cannot be trained here: set training.model (or --model) to a folder of its weights"
+        )
+    folder = Path(rest if colon and provider == "hf" else name).expanduser()
+    if (folder / "adapter_config.json").is_file():
+        return _from_adapter(name, folder)
+    if not (folder / "config.json").is_file():
+        raise ConfigError(
+            f"no model at {str(folder)!r}: give a transformers folder (with config.json), an adapter or llamacpp:NAME"
+        )
+    return TrainingTarget(name, folder.resolve())
+
+
+def _from_adapter(name: str, folder: Path) -> TrainingTarget:
+    base = Path(json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"])
+    if not (base / "config.json").is_file():
+        raise ConfigError(
+            f"adapter {str(folder)!r} belongs to the base model {str(base)!r}, which is not there: put it back, or give the base "
+            "model to train a new adapter"
+        )
+    return TrainingTarget(name, base.resolve(), folder.resolve())
+
+
+def convert_gguf(weights: Path) -> Path:
+    """Make a transformers folder from a GGUF file, once; it stays in the cache.
+
+    The weights are dequantised: what is trained is what the quantised file means, in half precision.
+
+    Raises:
+        ConfigError: The extra is missing, or the file has no chat template.
+    """
+    stat = weights.stat()
+    folder = cache_dir() / "converted" / f"{weights.stem}-{stat.st_size}-v{FORMAT}"
+    if (folder / "complete").exists():
+        return folder
+    transformers = import_training("transformers")
+    from transformers.utils.quantization_config import GgufConfig
+
+    logger.info("converting %s to %s", weights.name, folder)
+    scratch = folder.with_name(f"{folder.name}.{os.getpid()}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(str(weights.parent), gguf_file=weights.name)
+    check_chat_template(tokenizer, str(weights))
+    torch = import_training("torch")
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        str(weights.parent), gguf_file=weights.name, quantization_config=GgufConfig(dequantize=True), dtype=torch.float16
+    )
+    model.save_pretrained(scratch)
+    tokenizer.save_pretrained(scratch)
+    (scratch / "complete").touch()
+    shutil.rmtree(folder, ignore_errors=True)
+    scratch.rename(folder)
+    return folder
+
+
+def check_chat_template(tokenizer: Any, name: str) -> None:
+    """Refuse a tokenizer that cannot tell who speaks.
+
+    Raises:
+        ConfigError: It has no chat template.
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        raise ConfigError(
+            f"the tokenizer of {name!r} has no chat template, so conversations cannot be trained on: use an instruction-tuned "
+            "model, or add chat_template.jinja to its folder"
+        )
+
+
+def has_gpu() -> bool:
+    """Whether torch sees a CUDA device."""
+    return bool(import_training("torch").cuda.is_available())
+
+
+def import_training(name: str) -> Any:
+    """A package of the training extra.
+
+    Raises:
+        ConfigError: It is missing.
+    """
+    import importlib
+
+    # Before torch is loaded: threads that spin while they wait slow each other down wherever anything else runs.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ConfigError(f"training needs {error.name or name}: pip install 'anyprefer[train]'") from None
