@@ -1,0 +1,69 @@
+"""Benchmarks that a served model answers in words: what is asked, and when an answer is right."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anyprefer.data.tasks import load_tasks
+from anyprefer.errors import DataError
+from anyprefer.tools.scorers import Kind, kind_of
+from anyprefer.types import Message, Task
+
+_ASK: dict[Kind, str] = {
+    "number": "\n\nWork it out step by step, and end with a line \"Answer: NUMBER\".",
+    "choice": "\n\nReply with the letter of the right option alone.",
+    "exact": "",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question."""
+
+    task: Task
+    """With the reference; a choice's is its letter."""
+    messages: tuple[Message, ...]
+    """What the model sees."""
+
+
+def load_benchmark(name: str, path: Path, limit: int | None = None) -> list[Item]:
+    """Read a benchmark file.
+
+    Args:
+        name: One of `KINDS`, or `module:function` of a scorer of your own, whose prompts are asked as they are.
+        path: A task file: GSM8K's (question, answer), ARC's (question, choices, answerKey), or prompts with references.
+        limit: Most items.
+
+    Raises:
+        ConfigError: No such benchmark.
+        DataError: A row has no reference, or its answer is none of its options; names the row.
+    """
+    kind = kind_of(name)
+    return [_item(kind, task) for task in load_tasks(path, limit=limit)]
+
+
+def _item(kind: Kind, task: Task) -> Item:
+    if kind == "choice":
+        task = _with_options(task)
+    if not (task.reference or "").strip():
+        raise DataError(f"item {task.id!r} has no reference answer: a benchmark needs one for each question")
+    *before, last = task.messages
+    asked = last.model_copy(update={"content": last.content + _ASK[kind]})
+    return Item(task, (*before, asked))
+
+
+def _with_options(task: Task) -> Task:
+    choices, key = task.metadata.get("choices"), str(task.metadata.get("answerKey", "")).strip()
+    if not isinstance(choices, dict):
+        return task
+    options = dict(_options(choices))
+    if key not in options:
+        raise DataError(f"item {task.id!r}: answerKey {key!r} is none of its options {', '.join(options)}")
+    listed = "\n".join(f"{label}. {text}" for label, text in options.items())
+    return task.model_copy(update={"prompt": f"{task.text}\n\n{listed}", "reference": key})
+
+
+def _options(choices: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for label, text in zip(choices.get("label", ()), choices.get("text", ()), strict=False):
+        yield str(label), str(text)
