@@ -62,6 +62,11 @@ class EmbeddedServer:
         """The child's process id; None before the start and after the end."""
         return None if self._process is None or self._process.returncode is not None else self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether the child is there."""
+        return self.pid is not None
+
     async def start(self) -> None:
         """Load the weights and wait until requests can be served.
 

@@ -8,7 +8,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 import httpx2
@@ -19,15 +19,16 @@ from openai import DefaultAioHttpClient
 from anyprefer.backends.budget import Budget
 from anyprefer.backends.calls import CallStore
 from anyprefer.backends.client import ModelClient, complete_all
-from anyprefer.backends.embedded import EmbeddedServer, EmbeddedServers
+from anyprefer.backends.embedded import EmbeddedServers
 from anyprefer.backends.endpoint import Endpoint
 from anyprefer.backends.failures import model_errors
 from anyprefer.backends.retry import Persistence
+from anyprefer.backends.vllm import VllmModel, VllmServers
 from anyprefer.backends.weights import resolve_weights
 from anyprefer.config import Recipe, RoleConfig
 from anyprefer.errors import ConfigError, ModelUnavailableError
 
-PROVIDERS = ("openai", "llamacpp")
+PROVIDERS = ("openai", "llamacpp", "vllm")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -42,6 +43,18 @@ class LeanChat(ChatOpenAI):
         payload = super()._get_request_payload(input_, stop=stop, **kwargs)
         body = {"messages": payload.pop("messages"), **(payload.pop("extra_body", None) or {})}
         return {**payload, "messages": [], "extra_body": body}
+
+
+class Server(Protocol):
+    """A server that was started here."""
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+
+    @property
+    def url(self) -> str:
+        """Its endpoint, ending in `/v1`."""
 
 
 class Backends:
@@ -66,11 +79,14 @@ class Backends:
         self._progress = progress
         self._servers = EmbeddedServers(recipe.embedded)
         self._http: httpx2.AsyncClient | None = None
-        self._chats: dict[str, tuple[BaseChatModel, EmbeddedServer | None]] = {}
+        self._chats: dict[str, tuple[BaseChatModel, Server | None]] = {}
         self._lock = asyncio.Lock()
         self._members = recipe.members()
         for name, config in self._members.items():
             _check_role(name, config)
+        started = [config.model for config in self._members.values() if _is_started_vllm(config)]
+        models = [VllmModel.parse(model.partition(":")[2]) for model in started]
+        self._vllm = VllmServers(recipe.vllm, models, self._http_client)
         if budget is not None and budget.max_usd is not None:
             self._check_prices()
 
@@ -87,6 +103,7 @@ class Backends:
             await self._http.aclose()
             self._http = None
         await self._servers.aclose()
+        await self._vllm.aclose()
 
     def panel(self, calls: CallStore) -> tuple[ModelClient, ...]:
         """The clients of the judges beside the judge itself."""
@@ -159,7 +176,7 @@ class Backends:
     def _connector(self, role: str) -> Callable[[], Awaitable[BaseChatModel]]:
         async def connect() -> BaseChatModel:
             chat, server = self._chats.get(role, (None, None))
-            if chat is not None and (server is None or server.pid is not None):
+            if chat is not None and (server is None or server.running):
                 return chat
             async with self._lock:
                 self._chats[role] = await self._open(role)
@@ -184,13 +201,17 @@ class Backends:
 
         return count_all
 
-    async def _open(self, role: str) -> tuple[BaseChatModel, EmbeddedServer | None]:
+    async def _open(self, role: str) -> tuple[BaseChatModel, Server | None]:
         config = self._members[role]
         provider, _, name = config.model.partition(":")
         if provider == "llamacpp":
             weights = await asyncio.to_thread(resolve_weights, name, self._progress)
             server = await self._servers.acquire(weights)
             return self._chat(config, name, server.url, "none"), server
+        if _is_started_vllm(config):
+            model = VllmModel.parse(name)
+            vllm = await self._vllm.acquire(model)
+            return self._chat(config, model.served_name, vllm.url, "none"), vllm
         return self._chat(config, name, config.base_url, os.environ.get(config.api_key_env) or "none"), None
 
     def _chat(self, config: RoleConfig, name: str, base_url: str | None, key: str) -> BaseChatModel:
@@ -208,6 +229,10 @@ class Backends:
         return self._http
 
 
+def _is_started_vllm(config: RoleConfig) -> bool:
+    return config.model.startswith("vllm:") and config.base_url is None
+
+
 def _check_role(role: str, config: RoleConfig) -> None:
     provider, colon, name = config.model.partition(":")
     if provider not in PROVIDERS or not colon or not name:
@@ -215,12 +240,12 @@ def _check_role(role: str, config: RoleConfig) -> None:
             f"{role}.model = {config.model!r}: write provider:name, the provider being one of {', '.join(PROVIDERS)}; "
             "for example 'openai:gpt-4o' or 'llamacpp:qwen2.5-coder-1.5b'"
         )
-    if provider == "llamacpp":
+    if provider == "llamacpp" or _is_started_vllm(config):
         return
     if config.base_url is not None and urlsplit(config.base_url).scheme not in ("http", "https"):
         raise ConfigError(f"{role}.base_url = {config.base_url!r}: give an http or https URL that ends in /v1")
     local = config.base_url is not None and urlsplit(config.base_url).hostname in _LOOPBACK
-    if not local and not os.environ.get(config.api_key_env):
+    if provider == "openai" and not local and not os.environ.get(config.api_key_env):
         raise ConfigError(
             f"{role}.model = {config.model!r} needs a key: set the environment variable {config.api_key_env}, "
             f"or name another one in {role}.api_key_env"

@@ -1,0 +1,103 @@
+"""vLLM servers, started from a stand-in for its command, which needs a GPU: arguments, readiness, sharing, death, the end."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from anyprefer.backends import vllm
+from anyprefer.backends.calls import CallSite, MemoryCalls
+from anyprefer.backends.providers import Backends
+from anyprefer.backends.vllm import VllmModel, VllmServer
+from anyprefer.config import Recipe, VllmConfig
+from anyprefer.errors import ConfigError, ModelUnavailableError
+from anyprefer.recipes import parse_recipe
+from anyprefer.types import Message
+
+ASK = (Message(role="user", content="who are you?"),)
+
+
+@pytest.fixture(autouse=True)
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "bin" / "vllm"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("fake_vllm.py")} "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(vllm, "POLL_SECONDS", 0.05)
+
+
+def save_adapter(folder: Path, **values: object) -> Path:
+    folder.mkdir()
+    config = {"base_model_name_or_path": "org/base", "r": 24, **values}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder
+
+
+def recipe(target: str, **sections: object) -> Recipe:
+    return parse_recipe({"name": "x", "target": {"model": target}, "judge": {"model": "vllm:org/base"}, **sections})
+
+
+async def say(backends: Backends, role: str, number: int = 0) -> str:
+    return (await backends.client(role, MemoryCalls()).complete(ASK, CallSite("t", role, number, "x"))).texts[0]
+
+
+async def test_base_and_adapter_share_a_server(tmp_path: Path) -> None:
+    adapter = save_adapter(tmp_path / "adapter")
+    async with Backends(recipe(f"vllm:{adapter}")) as backends:
+        assert await say(backends, "target") == f"I am {adapter}"
+        assert await say(backends, "judge") == "I am org/base"
+        servers = list(backends._vllm._servers.values())
+        assert len(servers) == 1
+        process = servers[0]._process
+    assert process is not None
+    assert process.returncode is not None
+
+
+def test_the_command_names_adapters_and_a_rank_that_vllm_has(tmp_path: Path) -> None:
+    adapter = save_adapter(tmp_path / "adapter")
+    found = VllmServer("org/base", [adapter, adapter], VllmConfig(arguments=("--max-model-len", "2048"))).command(8123)
+    assert found == [
+        "vllm", "serve", "org/base", "--host", "127.0.0.1", "--port", "8123", "--enable-lora", "--max-lora-rank", "32",
+        "--lora-modules", f"{adapter}={adapter}", "--max-model-len", "2048",
+    ]  # fmt: skip
+
+
+async def test_a_server_that_died_is_started_again() -> None:
+    async with Backends(recipe("vllm:org/base")) as backends:
+        assert await say(backends, "target") == "I am org/base"
+        (server,) = backends._vllm._servers.values()
+        assert server._process is not None
+        server._process.kill()
+        await server._process.wait()
+        assert await say(backends, "target", 1) == "I am org/base"
+
+
+async def test_a_server_that_cannot_start_has_its_last_words_told() -> None:
+    refusing = recipe("vllm:org/base", vllm={"arguments": ["--refuse"]})
+    async with Backends(refusing) as backends:
+        with pytest.raises(ModelUnavailableError, match="No available memory for the cache blocks"):
+            await asyncio.wait_for(backends.start(), 20)
+
+
+async def test_a_server_that_takes_too_long_is_given_up() -> None:
+    slow = recipe("vllm:org/base", vllm={"start_seconds": 0.1})
+    async with Backends(slow) as backends:
+        with pytest.raises(ModelUnavailableError, match=r"not ready after 0\.1 s"):
+            await backends.start()
+
+
+async def test_without_vllm_the_fix_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    async with Backends(recipe("vllm:org/base")) as backends:
+        with pytest.raises(ConfigError, match="no command `vllm`"):
+            await backends.start()
+
+
+def test_adapters_that_vllm_cannot_serve_are_refused(tmp_path: Path) -> None:
+    save_adapter(tmp_path / "whole", modules_to_save=["multi_modal_projector"])
+    with pytest.raises(ConfigError, match="merge it into its base first"):
+        VllmModel.parse(str(tmp_path / "whole"))
