@@ -3,6 +3,7 @@
 import os
 
 os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"  # LangGraph reads it once, at import
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # likewise torch: threads that spin slow each other down
 
 import pytest
 

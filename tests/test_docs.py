@@ -109,6 +109,23 @@ def test_batches_page_commands_run_as_written(workplace: Path) -> None:
     assert parse_recipe({**models, **tomllib.loads(prices)}).price("openai:gpt-4o") is not None
 
 
+def test_training_page_names_real_settings_and_commands(workplace: Path) -> None:
+    from anyprefer.recipes import parse_recipe
+    from anyprefer.training_config import OWN_LOSSES
+
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    models = {"name": "x", "target": {"model": "openai:m"}, "judge": {"model": "openai:m"}}
+    fragments = blocks(page, "toml")
+    assert len(fragments) >= 2
+    for fragment in fragments:
+        assert parse_recipe({**models, **tomllib.loads(fragment)})
+    for name in OWN_LOSSES:
+        assert f"| `{name}` |" in page
+    for verb in ("train", "rounds", "evaluate model", "evaluate harness", "evaluate compare", "evaluate win-rate"):
+        assert f"anyprefer {verb} " in page
+        sh(f"anyprefer {verb} --help", workplace)
+
+
 def test_drawing_is_current() -> None:
     done = subprocess.run([sys.executable, str(ROOT / "docs" / "draw_graph.py"), "--check"], timeout=60, check=False)
     assert done.returncode == 0, "run make docs"
