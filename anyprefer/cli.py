@@ -16,6 +16,7 @@ import typer
 from anyprefer import __version__
 from anyprefer.cli_evaluate import evaluate_app
 from anyprefer.cli_options import JsonFlag, Overrides, RecipeArg
+from anyprefer.cli_review import review
 from anyprefer.cli_training import rounds, train
 from anyprefer.errors import AnypreferError, ConfigError
 
@@ -35,6 +36,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(tools_app, name="tools")
 app.command()(train)
 app.command()(rounds)
+app.command()(review)
 
 
 @app.callback(invoke_without_command=True)

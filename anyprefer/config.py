@@ -86,6 +86,21 @@ class CriticConfig(RoleConfig):
     """Longest analysis of each response in characters; a critique is also what the rewriter has to work with."""
 
 
+class ReviewConfig(Section):
+    """Which pairs a person looks at before they are recorded; such tasks wait until `anyprefer review`."""
+
+    mode: Literal["none", "all", "uncertain", "sampled"] = "none"
+    """No pair, every pair, those that judge or critic are unsure of, or a share drawn at random."""
+    margin: float = Field(default=1.0, ge=0, le=9)
+    """With `uncertain`: pairs whose margin is below this are looked at; one point of ten is what a judge's scores scatter by."""
+    reward_band: float = Field(default=0.5, ge=0, le=9)
+    """With `uncertain`: likewise pairs whose reward is this close to `loop.threshold`, on either side."""
+    disagreement: bool = True
+    """With `uncertain`: likewise pairs that single judgements rank in opposite ways."""
+    share: float = Field(default=0.1, gt=0, le=1)
+    """With `sampled`: share of the tasks; which ones depends on their ids and on `run.seed` alone."""
+
+
 class SamplingConfig(Section):
     """How candidates are drawn."""
 
@@ -214,6 +229,9 @@ class RunConfig(Section):
     durability: Literal["sync", "async", "exit"] = "exit"
     """When LangGraph writes checkpoints. Completed calls survive in the journal in every mode, so `exit` loses nothing to a
     crash: the task is worked through again from the journal. The others write ten times as much, and show tasks as they run."""
+    keep_threads: bool = False
+    """Keep the checkpoints of finished tasks, so that Studio can open and fork them. With `durability = "async"` that is
+    every step, 150 KB a task; with "exit" the end alone."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Start of the seeds sent with requests. Servers that batch may still differ from run to run; the journal is what makes a
     resume exact."""
@@ -262,6 +280,7 @@ class Recipe(Section):
     rewriter: RoleConfig = RoleConfig()
     aggregator: AggregatorConfig = AggregatorConfig()
     sampling: SamplingConfig = SamplingConfig()
+    review: ReviewConfig = ReviewConfig()
     tools: ToolsConfig = ToolsConfig()
     pair: PairConfig = PairConfig()
     loop: LoopConfig = LoopConfig()
@@ -346,11 +365,11 @@ ROLES = ("target", "judge", "aggregator", "critic", "rewriter")
 
 UNTRACKED = frozenset({
     "run.concurrency", "run.max_in_flight", "run.outage_seconds", "run.max_tries", "run.durability", "run.max_failed_share",
-    "tasks", "name", "description",
+    "run.keep_threads", "tasks", "name", "description",
 })  # fmt: skip
 """Keys that change how a run goes but not what it makes; a resume may change them."""
 
-UNTRACKED_SECTIONS = frozenset({"prices", "training", "rounds"})
+UNTRACKED_SECTIONS = frozenset({"prices", "review", "rounds", "training"})
 """Likewise, whole tables."""
 
 UNTRACKED_ROLE_KEYS = frozenset({"timeout_seconds", "max_retries", "api_key_env"})

@@ -12,10 +12,24 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from anyprefer.config import ROLES, UNTRACKED, UNTRACKED_ROLE_KEYS, UNTRACKED_SECTIONS, Recipe
-from anyprefer.errors import ConfigError
+from anyprefer.errors import ConfigError, RunFolderError
 
 PATH_OPTIONS = ("path", "index", "corpus", "cache")
 """Options of built-in tools that name a file; relative ones are relative to the recipe."""
+
+
+def load_locked(run_dir: Path) -> Recipe:
+    """The recipe that a run folder belongs to.
+
+    Raises:
+        RunFolderError: It is no run folder.
+    """
+    lock = run_dir / "recipe.lock.toml"
+    if not lock.exists():
+        raise RunFolderError(f"{str(run_dir)!r} is no run folder: give the folder of `anyprefer run`")
+    saved = tomllib.loads(lock.read_text(encoding="utf-8"))
+    saved.pop("lock", None)
+    return parse_recipe(saved, str(lock))
 
 
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:

@@ -196,6 +196,42 @@ class Attempt(Value):
         return float(self.critique.score or 0)
 
 
+class Review(Value):
+    """What a person decided about a pair."""
+
+    decision: Literal["accept", "swap", "edit", "reject"]
+    """Keep it, exchange its sides, keep it with other texts, or drop it."""
+    reason: str = ""
+    chosen: str | None = None
+    """With `edit`: the chosen text, if it is another one."""
+    rejected: str | None = None
+    """With `edit`: the rejected text, if it is another one."""
+    reviewer: str = ""
+
+    @model_validator(mode="after")
+    def _check_edit(self) -> "Review":
+        if (self.decision == "edit") != (self.chosen is not None or self.rejected is not None):
+            raise ValueError("'edit' takes a chosen or a rejected text, and no other decision does")
+        if self.decision == "reject" and not self.reason.strip():
+            raise ValueError("'reject' takes a reason")
+        return self
+
+    def apply(self, pair: PreferencePair) -> PreferencePair | None:
+        """The pair as the reviewer wants it, None where it is rejected.
+
+        With `swap` the scores stay with their side: the reviewer says that the judge had the responses the wrong way round.
+        """
+        if self.decision == "reject":
+            return None
+        if self.decision == "swap":
+            return pair.model_copy(update={"chosen": pair.rejected, "rejected": pair.chosen})
+        values = {
+            **pair.model_dump(),
+            **{key: text for key in ("chosen", "rejected") if (text := getattr(self, key)) is not None},
+        }
+        return PreferencePair.model_validate(values)
+
+
 class RoleUsage(Value):
     """What one role (target, judge, ...) has cost so far."""
 
@@ -232,10 +268,13 @@ class PreferenceRecord(Value):
     """The one result of a task, with its whole lineage."""
 
     task: Task
-    status: Literal["accepted", "exhausted", "failed"]
+    status: Literal["accepted", "exhausted", "rejected", "failed"]
+    """With a good pair; out of rounds without one; turned down by a reviewer; without any result."""
     attempts: tuple[Attempt, ...] = ()
     best_attempt: int | None = None
     """Index into `attempts`: the accepted one, or the best of an exhausted task; None where no attempt made a pair."""
+    review: Review | None = None
+    """A person's decision, where one was asked for."""
     error: Failure | None = None
     models: dict[str, str] = Field(default_factory=dict)
     """Role -> model identifier."""
@@ -251,10 +290,16 @@ class PreferenceRecord(Value):
         """The attempt that `best_attempt` names."""
         return None if self.best_attempt is None else self.attempts[self.best_attempt]
 
+    @property
+    def pair(self) -> PreferencePair | None:
+        """The pair of the best attempt, as a reviewer left it."""
+        pair = self.best.pair if self.best else None
+        return self.review.apply(pair) if pair and self.review else pair
+
 
 VALUES: tuple[type[Value], ...] = (
     Message, Task, Candidate, ToolCall, Evidence, Knowledge, Verdict, PreferencePair, Critique, Prompts, Attempt,
-    RoleUsage, Failure, PreferenceRecord,
+    Review, RoleUsage, Failure, PreferenceRecord,
 )  # fmt: skip
 
 

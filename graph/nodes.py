@@ -1,17 +1,19 @@
 """The nodes: each calls one agent and returns what changed."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from langgraph.errors import NodeError
-from langgraph.types import Command
+from langgraph.types import Command, interrupt
+from pydantic import ValidationError
 
 from anyprefer.agents.pairing import form_pair
+from anyprefer.agents.review import best_of, reasons_for_review
 from anyprefer.agents.team import Team
 from anyprefer.errors import DataError, ModelError, ToolError
 from anyprefer.graph.routing import is_accepted
 from anyprefer.graph.state import SynthesisState
-from anyprefer.types import Attempt, Critique, Failure, Prompts
+from anyprefer.types import Attempt, Critique, Failure, PreferencePair, Prompts, Review
 
 Update = dict[str, Any]
 
@@ -28,7 +30,7 @@ class Nodes:
         candidates = await self.team.sampler.sample(task, prompts, round_)
         return {
             "candidates": candidates, "prompts": prompts, "round": round_, "tool_calls": (), "evidence": (), "knowledge": None,
-            "verdicts": (), "pair": None, "no_contrast": "", "critique": None, "record": None,
+            "verdicts": (), "pair": None, "no_contrast": "", "critique": None, "review": None, "record": None,
         }  # fmt: skip
 
     async def select_tools(self, state: SynthesisState) -> Update:
@@ -75,19 +77,35 @@ class Nodes:
         prompts = await self.team.rewriter.rewrite(state["task"], state["attempts"][-1])
         return {"prompts": prompts, "round": state["round"] + 1}
 
+    async def review_pair(self, state: SynthesisState) -> Update:
+        """Wait for a person; runs again from its start when the decision is there.
+
+        The interrupt's value is a dict with `task_id`, `reasons`, `reward`, `chosen`, `rejected` and their scores; the graph
+        resumes with a `Review` as a dict. One that does not fit is asked for again, with its `problem`.
+        """
+        attempt, recipe, task_id = state["attempts"][best_of(state["attempts"])], self.team.recipe, state["task"].id
+        pair = cast(PreferencePair, attempt.pair)  # the route leads here with a pair alone
+        reasons = reasons_for_review(recipe, task_id, attempt, accepted=is_accepted(recipe, attempt))
+        request: dict[str, Any] = {"task_id": task_id, "reasons": reasons, "reward": attempt.reward, **pair.model_dump()}
+        while True:
+            try:
+                review = Review.model_validate(interrupt(request))
+                review.apply(pair)
+            except ValidationError as error:
+                request = {**request, "problem": "; ".join(str(one["msg"]) for one in error.errors())}
+            else:
+                return {"review": review}
+
     async def record_preference(self, state: SynthesisState) -> Update:
-        """Keep the accepted attempt, or the best one of an exhausted task."""
-        attempts = state["attempts"]
-        best = max(range(len(attempts)), key=lambda i: (attempts[i].pair is not None, attempts[i].reward))
-        accepted = is_accepted(self.team.recipe, attempts[best])
-        return {
-            "record": await self.team.record(
-                state["task"],
-                tuple(attempts),
-                status="accepted" if accepted else "exhausted",
-                best_attempt=None if attempts[best].pair is None else best,
-            )
-        }
+        """Keep the accepted attempt, or the best one of an exhausted task; a reviewer has the last word."""
+        attempts, review = state["attempts"], state.get("review")
+        best = best_of(attempts)
+        status = "accepted" if review or is_accepted(self.team.recipe, attempts[best]) else "exhausted"
+        if review is not None and review.decision == "reject":
+            status = "rejected"
+        place = None if attempts[best].pair is None else best
+        record = await self.team.record(state["task"], tuple(attempts), status=status, best_attempt=place, review=review)
+        return {"record": record}
 
     async def record_failure(self, state: SynthesisState, error: NodeError) -> Command[Literal["__end__"]]:
         """Turn the failure of a model into a failed record; what stops the run, or is a fault of ours, goes up.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from anyprefer.agents.review import best_of, reasons_for_review
 from anyprefer.config import Recipe
 from anyprefer.graph.state import SynthesisState
 from anyprefer.types import Attempt
@@ -25,9 +26,12 @@ class Routes:
             return "form_pair"
         return "select_tools" if self.recipe.tools.names else "score_candidates"
 
-    def after_critique_pair(self, state: SynthesisState) -> Literal["record_preference", "rewrite_prompts"]:
-        """Accept, stop after the last round, or try again with better prompts."""
-        loop = self.recipe.loop
-        if is_accepted(self.recipe, state["attempts"][-1]) or loop.feedback == "none" or state["round"] >= loop.max_rounds:
-            return "record_preference"
-        return "rewrite_prompts"
+    def after_critique_pair(self, state: SynthesisState) -> Literal["record_preference", "review_pair", "rewrite_prompts"]:
+        """Accept, stop after the last round, or try again with better prompts; at the end a person may have to look."""
+        loop, attempts = self.recipe.loop, state["attempts"]
+        accepted = is_accepted(self.recipe, attempts[-1])
+        if not accepted and loop.feedback != "none" and state["round"] < loop.max_rounds:
+            return "rewrite_prompts"
+        best = attempts[best_of(attempts)]
+        reasons = reasons_for_review(self.recipe, state["task"].id, best, accepted=is_accepted(self.recipe, best))
+        return "review_pair" if reasons else "record_preference"

@@ -16,6 +16,7 @@ from anyprefer.types import (
     PreferencePair,
     PreferenceRecord,
     Prompts,
+    Review,
     Task,
     ToolCall,
     Verdict,
@@ -44,6 +45,8 @@ class SynthesisState(TypedDict):
     no_contrast: str
     """Why there is no pair; empty where there is one."""
     critique: Critique | None
+    review: Review | None
+    """A person's decision on the best pair; None where none was asked for."""
     attempts: Annotated[list[Attempt], operator.add]
     record: PreferenceRecord | None
 

@@ -93,13 +93,13 @@ class Survey:
     def add(self, record: PreferenceRecord, *, exported: bool) -> None:
         """Count a record, and its pair where that is exported."""
         self.statuses[record.status] += 1
-        if not exported or record.best is None or record.best.pair is None:
+        if not exported or record.best is None or record.pair is None:
             return
         self.digest = hashlib.sha256(self.digest.encode() + record_line(record)).hexdigest()
         self.num_rows += 1
         if record.best.critique.score is not None:
             self.rewards[record.best.critique.score] += 1
-        self.margins[min(int(record.best.pair.margin), 8)] += 1
+        self.margins[min(int(record.pair.margin), 8)] += 1
         self.tools.update({found.tool for found in record.best.evidence if found.ok})
         self.with_images = self.with_images or bool(record.task.images)
         for role, model in record.models.items():

@@ -128,7 +128,7 @@ def _read_lock(run_dir: Path) -> dict[str, Any]:
 
 
 def _explain_nothing(run_dir: Path, survey: Survey, *, include_exhausted: bool, min_reward: float) -> str:
-    counts = ", ".join(f"{survey.statuses[status]} {status}" for status in ("accepted", "exhausted", "failed"))
+    counts = ", ".join(f"{survey.statuses[status]} {status}" for status in ("accepted", "exhausted", "rejected", "failed"))
     advice = []
     if min_reward > 0:
         advice.append(f"lower the least reward {min_reward:g}")

@@ -95,7 +95,7 @@ def is_exported(record: PreferenceRecord, *, include_exhausted: bool = False, mi
         min_reward: Least reward, 1 to 10, of any pair.
     """
     wanted = record.status == "accepted" or (include_exhausted and record.status == "exhausted")
-    return wanted and record.best is not None and record.best.pair is not None and record.best.reward >= min_reward
+    return wanted and record.best is not None and record.pair is not None and record.best.reward >= min_reward
 
 
 def preference_row(record: PreferenceRecord, *, with_images: bool = False) -> dict[str, Any]:
@@ -130,9 +130,9 @@ def preference_row(record: PreferenceRecord, *, with_images: bool = False) -> di
 
 
 def _best(record: PreferenceRecord) -> tuple[Attempt, PreferencePair]:
-    if record.best is None or record.best.pair is None:
+    if record.best is None or record.pair is None:
         raise DataError(f"the {record.status} record of task {record.task.id!r} has no pair: export accepted records only")
-    return record.best, record.best.pair
+    return record.best, record.pair
 
 
 def _attempt_columns(attempt: Attempt) -> dict[str, Any]:

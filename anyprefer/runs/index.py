@@ -32,7 +32,7 @@ CREATE INDEX IF NOT EXISTS starts_by_task ON starts (task_id);
 
 @dataclass
 class Tally:
-    """Counts of finished records; memory does not grow with their number."""
+    """Counts of finished records, and of what waits; memory does not grow with their number."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     rounds: Counter[int] = field(default_factory=Counter)
@@ -40,6 +40,8 @@ class Tally:
     errors: Counter[str] = field(default_factory=Counter)
     flips: Counter[bool] = field(default_factory=Counter)
     """Whether single judgements disagreed on an attempt's best and worst response."""
+    waiting: int = 0
+    """Tasks of this session that have no record yet, because they wait for a reviewer."""
 
     def add(self, record: PreferenceRecord) -> None:
         """Count one record."""

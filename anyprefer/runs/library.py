@@ -7,6 +7,7 @@ from anyprefer.agents.team import build_team
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.backends.providers import Backends
 from anyprefer.config import Recipe
+from anyprefer.errors import ConfigError
 from anyprefer.graph.builder import build_graph, recursion_limit
 from anyprefer.recipes import digest_of
 from anyprefer.types import PreferenceRecord, Task
@@ -22,6 +23,10 @@ async def synthesize(tasks: Iterable[Task], recipe: Recipe) -> AsyncIterator[Pre
     Raises:
         ConfigError: The recipe cannot work here; raised before the first task.
     """
+    if recipe.review.mode != "none":
+        raise ConfigError(
+            "synthesize() keeps nothing that a reviewer could come back to: set review.mode = 'none', or use a run folder"
+        )
     calls = MemoryCalls()
     async with Backends(recipe) as backends:
         team = build_team(recipe, backends, calls, digest_of(recipe))

@@ -77,6 +77,10 @@ class Picture(BaseModel):
     exhausted: int
     failed: int
     in_progress: int
+    rejected: int = 0
+    """Turned down by a reviewer."""
+    waiting: int = 0
+    """Tasks that wait for a reviewer."""
     """Tasks being worked on."""
     rounds: dict[int, int]
     """Attempts made -> number of tasks."""
@@ -90,7 +94,7 @@ class Picture(BaseModel):
     @property
     def done(self) -> int:
         """Finished tasks."""
-        return self.accepted + self.exhausted + self.failed
+        return self.accepted + self.exhausted + self.rejected + self.failed
 
     @property
     def acceptance(self) -> float | None:
@@ -151,7 +155,8 @@ class Camera:
         return Picture(
             recipe=self.recipe, pid=os.getpid(), time=time.time(), seconds=round(self.seconds, 3), total=self.total,
             wanted=runner.accept, accepted=tally.statuses["accepted"], exhausted=tally.statuses["exhausted"],
-            failed=tally.statuses["failed"], in_progress=runner.in_progress, rounds=dict(sorted(tally.rounds.items())),
+            failed=tally.statuses["failed"], rejected=tally.statuses["rejected"], in_progress=runner.in_progress,
+            waiting=tally.waiting, rounds=dict(sorted(tally.rounds.items())),
             calls=usage.calls, tokens=usage.prompt_tokens + usage.completion_tokens, cost_usd=usage.cost_usd,
             tasks_per_second=self._rate(tally.total),
             endpoints=[EndpointView.of(one) for one in self.endpoints.values() if one.succeeded + one.troubled + one.throttled],

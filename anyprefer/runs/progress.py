@@ -81,9 +81,11 @@ def describe(picture: Picture) -> Iterator[str]:
     """A run in a few lines: counts, then rates and cost, then rounds, then endpoints."""
     wanted = "" if picture.wanted is None else f" of {picture.wanted} wanted"
     share = "" if picture.acceptance is None else f" ({picture.acceptance:.0%})"
+    rejected = f", {picture.rejected} rejected" if picture.rejected else ""
+    waiting = f"; {picture.waiting} wait for a review" if picture.waiting else ""
     yield (
         f"{picture.done} of {picture.total} tasks: {picture.accepted} accepted{wanted}{share}, {picture.exhausted} exhausted, "
-        f"{picture.failed} failed; {picture.in_progress} in progress"
+        f"{picture.failed} failed{rejected}; {picture.in_progress} in progress{waiting}"
     )
     rate = "" if picture.tasks_per_second is None else f", {_rate(picture.tasks_per_second)}"
     left = "" if picture.seconds_left is None else f", {_duration(picture.seconds_left)} left"

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from anyprefer.data.records import RecordFile
 from anyprefer.errors import DataError
+from anyprefer.runs.synthesizer import thread_id
 from anyprefer.types import Attempt, Candidate, Evidence, PreferenceRecord, Prompts, ToolCall, Verdict
 
 Line = tuple[str, str]
@@ -109,6 +110,11 @@ def _result(record: PreferenceRecord) -> Iterator[Line]:
     kept = "" if record.best_attempt is None else f", the pair of round {record.best_attempt + 1}"
     count = len(record.attempts)
     yield record.status, f"{count} round{'' if count == 1 else 's'}{kept}"
+    if record.recipe_digest:
+        yield "thread", thread_id(record.recipe_digest, record.task.id)
+    if record.review:
+        who = f" by {record.review.reviewer}" if record.review.reviewer else ""
+        yield f"reviewed{who}: {record.review.decision}", record.review.reason
     if record.error:
         yield f"{record.error.kind} in {record.error.node}", record.error.message
     for role, usage in record.usage.items():

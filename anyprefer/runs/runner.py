@@ -53,7 +53,7 @@ class Runner:
         self.tally = folder.index.tally()
         self.in_progress = 0
         """Tasks being worked on."""
-        self._synthesizer = Synthesizer(team, folder.digest, store.saver, store.errors)
+        self.synthesizer = Synthesizer(team, folder.digest, store.saver, store.errors)
         self._on_record = on_record
         self._controls: set[RunControl] = set()
         self._stop: Stop | None = None
@@ -77,8 +77,8 @@ class Runner:
         """
         done = self.folder.index.done()
         self._suspects = self.folder.index.suspects()
-        self._synthesizer.left = left = await self.store.threads()
-        for task_id in done if left else ():
+        self.synthesizer.left = left = await self.store.threads()
+        for task_id in done if left and not self.team.recipe.run.keep_threads else ():
             if (thread := thread_id(self.folder.digest, task_id)) in left:
                 await self.store.saver.adelete_thread(thread)
         if self._enough():
@@ -147,7 +147,12 @@ class Runner:
             if suspicion and suspicion.deaths_alone >= self.team.recipe.run.max_tries:
                 record = await self._quarantined(task, suspicion)
             else:
-                record = await self._synthesizer.synthesize(task, control)
+                found = await self.synthesizer.synthesize(task, control)
+                if found is None:
+                    self.folder.index.end(task.id)
+                    self.tally.waiting += 1
+                    return
+                record = found
         except GraphDrained:
             self.folder.index.end(task.id)
         except StopRunError as error:
@@ -156,14 +161,14 @@ class Runner:
             self.folder.index.end(task.id)
             raise
         else:
-            await self._keep(record)
+            await self.keep(record)
         finally:
             self._controls.discard(control)
 
     async def _halt(self, task: Task, error: StopRunError) -> None:
         self.folder.index.end(task.id)
         # The failed step stands in the thread; without it the task goes on from the journal, which has all that was paid for.
-        await self._synthesizer.forget(task)
+        await self.synthesizer.forget(task)
         if isinstance(error, BudgetSpentError):
             logger.info("%s", error)
             self.request_drain("budget")
@@ -171,7 +176,8 @@ class Runner:
             self._failure = self._failure or error
             self.request_drain()
 
-    async def _keep(self, record: PreferenceRecord) -> None:
+    async def keep(self, record: PreferenceRecord) -> None:
+        """Write a record and forget the task's checkpoints; one accepted beyond what was asked for stays as it is."""
         if record.status == "accepted" and self._enough():
             self.folder.index.end(record.task.id)
             logger.info("task %s: accepted beyond the %s wanted; kept for when more are wanted", record.task.id, self.accept)
@@ -179,7 +185,8 @@ class Runner:
         self.folder.index.add(record, self.folder.records.append(record))
         self.tally.add(record)
         self._on_record(record)
-        await self._synthesizer.forget(record.task)
+        if not self.team.recipe.run.keep_threads:
+            await self.synthesizer.forget(record.task)
         if self._enough():
             self.request_drain("accepted")
 

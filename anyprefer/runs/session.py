@@ -24,6 +24,7 @@ from anyprefer.runs.progress import Progress
 from anyprefer.runs.runner import Runner, Stop
 from anyprefer.runs.stores import Store, open_store
 from anyprefer.runs.summary import Summary, earlier_seconds, summarize
+from anyprefer.runs.synthesizer import thread_id
 from anyprefer.types import RoleUsage
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ def _driver(session: Session, options: ClusterOptions, folder: RunFolder, store:
 
     if session.store is None or not isinstance(store, PostgresStore):
         raise ConfigError("--on ray needs a database that every node can reach: give --store postgres://... or ANYPREFER_STORE")
+    if session.recipe.review.mode != "none":
+        raise ConfigError("tasks cannot wait for reviewers on a cluster: set review.mode = 'none', or leave out --on ray")
     schema = schema_of(folder.path, folder.digest)
     return Driver(session.recipe, folder, store, session.store, schema, options, session.accept, session.budget)
 
@@ -140,6 +143,8 @@ def default_tasks(recipe: Recipe, given: Path | None) -> Path:
 async def _forget_failed(folder: RunFolder, store: Store) -> None:
     failed = [record.task.id for record in folder.records if record.status == "failed"]
     await store.forget_failed(failed)
+    for task_id in failed:  # kept threads would end where they ended before
+        await store.saver.adelete_thread(thread_id(folder.digest, task_id))
     folder.records.drop(lambda record: record.status == "failed")
     folder.index.catch_up(folder.records, anew=True)
     logger.info("trying %d failed tasks again", len(failed))

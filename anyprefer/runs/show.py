@@ -24,9 +24,9 @@ def show_pairs(records: Path, console: Console) -> None:
     """Print the first accepted pairs, shortened; model text is never read as markup."""
     shown = 0
     for record in RecordFile(records):
-        if record.status != "accepted" or record.best is None or record.best.pair is None:
+        if record.status != "accepted" or record.best is None or record.pair is None:
             continue
-        pair = record.best.pair
+        pair = record.pair
         lines = (
             f"\ntask {record.task.id}: {_short(record.task.text)}",
             f"  chosen   ({pair.chosen_score:.3g}): {_short(pair.chosen)}",
@@ -46,11 +46,13 @@ def show_summary(summary: Summary, folder: Path, console: Console) -> None:
     seconds = f"{summary.seconds:.0f} seconds"
     cost = "" if not summary.cost_usd else f"{summary.cost_usd:.4f} USD, "
     counts = f"{summary.accepted} accepted, {summary.exhausted} exhausted, {summary.failed} failed"
+    counts += f", {summary.rejected} rejected" if summary.rejected else ""
     parts = f"{summary.prompt_tokens} prompt, {summary.completion_tokens} completion"
     lines = (
         f"\nrun {folder} {state}: {summary.tasks} tasks, {counts}",
         f"{summary.calls} calls ({summary.repeated_calls} repeated), {tokens} tokens ({parts}), {cost}{seconds}",
         *([f"judgements disagree on {summary.flip_rate:.0%} of the pairs"] if summary.flip_rate is not None else []),
+        *([f"{summary.waiting} tasks wait for a review: anyprefer review {folder}"] if summary.waiting else []),
         *(f"  {kind}: {number} tasks" for kind, number in sorted(summary.errors.items())),
     )
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

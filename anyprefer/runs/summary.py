@@ -21,10 +21,14 @@ class Summary(BaseModel):
     recipe: str
     digest: str
     tasks: int
-    """Finished tasks: accepted + exhausted + failed."""
+    """Finished tasks: accepted + exhausted + rejected + failed."""
     accepted: int
     exhausted: int
     failed: int
+    rejected: int = 0
+    """Turned down by a reviewer."""
+    waiting: int = 0
+    """Tasks of the last session that wait for a reviewer; they are not finished."""
     stopped: Stop
     """Why the last session ended."""
     wanted: int | None = None
@@ -63,6 +67,7 @@ async def summarize(
     summary = Summary(
         recipe=name, digest=folder.digest, tasks=tally.total, accepted=tally.statuses["accepted"],
         exhausted=tally.statuses["exhausted"], failed=tally.statuses["failed"], stopped=stopped, wanted=wanted,
+        rejected=tally.statuses["rejected"], waiting=tally.waiting,
         flip_rate=tally.flips[True] / tally.flips.total() if tally.flips else None,
         rounds=dict(sorted(tally.rounds.items())), errors=dict(tally.errors), calls=whole.calls,
         repeated_calls=await journal.repeated(), prompt_tokens=whole.prompt_tokens, completion_tokens=whole.completion_tokens,

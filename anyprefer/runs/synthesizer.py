@@ -3,19 +3,23 @@
 import logging
 import time
 import uuid
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphDrained
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import RunControl
+from langgraph.types import Command
 
 from anyprefer import telemetry
+from anyprefer.agents.review import best_of
 from anyprefer.agents.team import Team
-from anyprefer.errors import AnypreferError
+from anyprefer.errors import AnypreferError, DataError
 from anyprefer.graph.builder import build_graph, recursion_limit
-from anyprefer.types import Failure, PreferenceRecord, Task
+from anyprefer.graph.state import SynthesisState
+from anyprefer.types import Attempt, Failure, PreferenceRecord, Review, Task
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +28,21 @@ THREADS = uuid.UUID("5c0f3f0e-6f3b-5d0a-9b5e-0d9c1a7e4b21")
 
 MAX_CRASHES = 10
 """Tasks in a row that end in an unexpected error before the run stops: then it is no single task's fault."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A task that waits for a reviewer.
+
+    Attributes:
+        task: The task.
+        attempt: The one whose pair is in question.
+        request: What the interrupt says, see `Nodes.review_pair`.
+    """
+
+    task: Task
+    attempt: Attempt
+    request: dict[str, Any]
 
 
 class Synthesizer:
@@ -50,8 +69,11 @@ class Synthesizer:
         self._crashes = 0
         self._graph: CompiledStateGraph[Any, Any, Any, Any] = build_graph(team).compile(checkpointer=saver, name="anyprefer")
 
-    async def synthesize(self, task: Task, control: RunControl | None = None) -> PreferenceRecord:
+    async def synthesize(self, task: Task, control: RunControl | None = None) -> PreferenceRecord | None:
         """Work on a task; an unexpected error is tried again from the journal, and then recorded.
+
+        Returns:
+            The record, or None where the task waits for a reviewer; its thread stays.
 
         Raises:
             GraphDrained: The control asked for it; the task's checkpoints stay.
@@ -85,18 +107,44 @@ class Synthesizer:
         if self._saver is not None:
             await self._saver.adelete_thread(thread)
 
-    async def _once(self, task: Task, control: RunControl | None) -> PreferenceRecord:
-        thread = thread_id(self._digest, task.id)
-        config: RunnableConfig = {
-            "configurable": {"thread_id": thread}, "recursion_limit": recursion_limit(self.team.recipe),
-            "run_name": "anyprefer", "metadata": {"task_id": task.id, "recipe": self.team.recipe.name},
+    async def waiting(self, thread: str) -> Waiting | None:
+        """What a thread's reviewer is asked; None where it does not wait for one."""
+        snapshot = await self._graph.aget_state({"configurable": {"thread_id": thread}})
+        if not snapshot.interrupts:
+            return None
+        state = cast(SynthesisState, snapshot.values)
+        return Waiting(state["task"], state["attempts"][best_of(state["attempts"])], snapshot.interrupts[0].value)
+
+    async def decide(self, task_id: str, review: Review) -> PreferenceRecord | None:
+        """Go on with a waiting task; None where the review does not fit and the task waits on.
+
+        Raises:
+            DataError: It does not wait.
+        """
+        if await self.waiting(thread_id(self._digest, task_id)) is None:
+            raise DataError(f"task {task_id!r} does not wait for a review")
+        command: Command[Any] = Command(resume=review.model_dump(mode="json"))
+        state = await self._graph.ainvoke(command, self._config(task_id), durability=self.team.recipe.run.durability)
+        return None if "__interrupt__" in state else state["record"]
+
+    def _config(self, task_id: str) -> RunnableConfig:
+        return {
+            "configurable": {"thread_id": thread_id(self._digest, task_id)},
+            "recursion_limit": recursion_limit(self.team.recipe), "run_name": "anyprefer",
+            "metadata": {"task_id": task_id, "recipe": self.team.recipe.name},
         }  # fmt: skip
+
+    async def _once(self, task: Task, control: RunControl | None) -> PreferenceRecord | None:
+        thread, config = thread_id(self._digest, task.id), self._config(task.id)
         options: dict[str, Any] = {"durability": self.team.recipe.run.durability} if self._saver is not None else {}
         start = time.perf_counter()
         with telemetry.span("synthesize", anyprefer__task_id=task.id) as note:
             # A half-finished thread resumes on None; giving the input again would restart it on top of its old state.
             given = None if thread in self.left else {"task": task}
             state = await self._graph.ainvoke(given, config, control=control, **options)
+            if "__interrupt__" in state:
+                logger.info("task %s: waits for a review", task.id)
+                return None
             record: PreferenceRecord = state["record"]
             note(anyprefer__status=record.status, anyprefer__rounds=len(record.attempts))
         seconds = time.perf_counter() - start

@@ -1,0 +1,153 @@
+"""The tasks of a run that wait for a reviewer, the decisions on them, and their way back through the graph.
+
+Decisions stand in `reviews.jsonl` at once, the last one for a task counts, and they are applied at the end: until then each can
+be taken back, and a crash loses none.
+"""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from anyprefer.agents.library import load_prompts, prompt_hashes
+from anyprefer.agents.team import build_team
+from anyprefer.backends.providers import Backends
+from anyprefer.errors import DataError, RunFolderError
+from anyprefer.recipes import load_locked
+from anyprefer.runs.folder import RunFolder
+from anyprefer.runs.runner import Runner
+from anyprefer.runs.stores import open_store
+from anyprefer.runs.synthesizer import Waiting
+from anyprefer.types import Review
+
+
+class Entry(BaseModel):
+    """A line of `reviews.jsonl`."""
+
+    task_id: str
+    review: Review | None
+    """None takes the last decision back."""
+    time: float
+    """Seconds since the epoch."""
+
+
+class Desk:
+    """An open run folder with its waiting tasks.
+
+    Attributes:
+        items: Waiting tasks, in order of their ids.
+        decisions: Task id -> decision that is not applied yet.
+    """
+
+    def __init__(self, runner: Runner, items: list[Waiting]) -> None:
+        self._runner = runner
+        self._path = runner.folder.path / "reviews.jsonl"
+        self.items = items
+        self.decisions = _read_decisions(self._path, {item.task.id for item in items})
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self._runner.folder.path
+
+    def decide(self, task_id: str, review: Review) -> None:
+        """Note a decision; a second one on the same task replaces it.
+
+        Raises:
+            DataError: The task does not wait, or the review does not fit its pair.
+        """
+        item = self._item(task_id)
+        pair = item.attempt.pair
+        try:
+            if pair is not None:
+                review.apply(pair)
+        except ValueError as error:
+            raise DataError(f"this edit makes no pair: {error}") from error
+        self._note(task_id, review)
+        self.decisions[task_id] = review
+
+    def undo(self, task_id: str) -> None:
+        """Take a decision back.
+
+        Raises:
+            DataError: The task does not wait.
+        """
+        self._item(task_id)
+        if self.decisions.pop(task_id, None) is not None:
+            self._note(task_id, None)
+
+    async def apply(self) -> int:
+        """Resume every decided task with its decision and keep its record; gives how many.
+
+        Killed in between, the decisions that are left are still there the next time.
+        """
+        applied = 0
+        for item in [item for item in self.items if item.task.id in self.decisions]:
+            record = await self._runner.synthesizer.decide(item.task.id, self.decisions[item.task.id])
+            if record is None:
+                raise DataError(f"the decision on task {item.task.id!r} does not fit its pair: decide again")
+            await self._runner.keep(record)
+            self.items.remove(item)
+            del self.decisions[item.task.id]
+            applied += 1
+        return applied
+
+    def _item(self, task_id: str) -> Waiting:
+        found = next((item for item in self.items if item.task.id == task_id), None)
+        if found is None:
+            raise DataError(f"task {task_id!r} does not wait for a review")
+        return found
+
+    def _note(self, task_id: str, review: Review | None) -> None:
+        entry = Entry(task_id=task_id, review=review, time=time.time())
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(entry.model_dump_json() + "\n")
+
+
+@asynccontextmanager
+async def open_desk(run_dir: Path, store_url: str | None = None) -> AsyncIterator[Desk]:
+    """Take ownership of a run folder and load what waits in it.
+
+    Args:
+        run_dir: The folder; no run may work in it.
+        store_url: `postgres://...` where its checkpoints are there.
+
+    Raises:
+        RunFolderError: It is no run folder, or in use.
+        ConfigError: The recipe's prompts, tools or keys are not here.
+    """
+    recipe = load_locked(run_dir)
+    async with Backends(recipe) as backends:
+        folder = RunFolder(run_dir, recipe, prompt_hashes(load_prompts(recipe)))
+        try:
+            async with open_store(store_url, run_dir, folder.digest) as store:
+                team = build_team(recipe, backends, store.journal, folder.digest)
+                runner = Runner(team, folder, store)
+                found = [await runner.synthesizer.waiting(thread) for thread in await store.threads()]
+                items = sorted((item for item in found if item is not None), key=lambda item: item.task.id)
+                try:
+                    yield Desk(runner, items)
+                finally:
+                    await team.toolbox.aclose()
+        finally:
+            folder.close()
+
+
+def _read_decisions(path: Path, waiting: set[str]) -> dict[str, Review]:
+    found: dict[str, Review] = {}
+    if not path.exists():
+        return found
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            entry = Entry.model_validate(json.loads(line))
+        except ValueError as error:
+            if not line.endswith("}"):
+                continue  # the line that a crash cut off
+            raise RunFolderError(f"{str(path)!r}, line {number}: {error}; remove the line to go on") from error
+        found.pop(entry.task_id, None)
+        if entry.review is not None and entry.task_id in waiting:
+            found[entry.task_id] = entry.review
+    return found

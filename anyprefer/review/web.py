@@ -1,0 +1,186 @@
+"""The review page: a local web application over a `Desk`. It listens on loopback alone and asks for a token."""
+
+import difflib
+import re
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+from pydantic import BaseModel, ValidationError
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from anyprefer.errors import AnypreferError
+from anyprefer.review.desk import Desk
+from anyprefer.types import Review
+
+COOKIE = "anyprefer_review"
+
+POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+"""Nothing that a model wrote can load or send anything, should it ever get past the escaping."""
+
+_WORDS = re.compile(r"\s+|\w+|[^\w\s]")
+
+
+class Choice(BaseModel):
+    """What the page sends."""
+
+    task_id: str
+    review: Review | None
+    """None takes the decision back."""
+
+
+class TokenGuard(BaseHTTPMiddleware):
+    """Lets in who knows the token; the first visit carries it in the address and gets a cookie."""
+
+    def __init__(self, app: Any, token: str) -> None:
+        super().__init__(app)
+        self._token = token
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """Check, and add the headers that keep the page to itself."""
+        if _same(request.query_params.get("token"), self._token):
+            response: Response = RedirectResponse(request.url.path, status_code=303)
+            response.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+        elif not _same(request.cookies.get(COOKIE), self._token):
+            response = Response("give the address that `anyprefer review` printed, with its token", status_code=403)
+        else:
+            response = await call_next(request)
+        response.headers.update({
+            "Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+        })  # fmt: skip
+        return response
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The page and what it asks for."""
+
+    desk: Desk
+    finish: Callable[[], None]
+    templates: Environment
+
+    async def overview(self, request: Request) -> Response:
+        """The page itself, with every item's state."""
+        rows = [_state(self.desk, i) for i in range(len(self.desk.items))]
+        return HTMLResponse(self.templates.get_template("page.html").render(items=rows, folder=self.desk.folder.name))
+
+    async def item(self, request: Request) -> Response:
+        """One item, as HTML in JSON."""
+        number = int(request.path_params["number"])
+        if number >= len(self.desk.items):
+            return JSONResponse({"problem": "there is no such item"}, status_code=404)
+        html = self.templates.get_template("item.html").render(_details(self.desk, number))
+        return JSONResponse({**_state(self.desk, number), "html": html})
+
+    async def decide(self, request: Request) -> Response:
+        """Note a decision, or take one back."""
+        try:
+            choice = Choice.model_validate_json(await request.body())
+            if choice.review is None:
+                self.desk.undo(choice.task_id)
+            else:
+                self.desk.decide(choice.task_id, choice.review)
+        except ValidationError as error:
+            return JSONResponse({"problem": "; ".join(str(one["msg"]) for one in error.errors())}, status_code=422)
+        except AnypreferError as error:
+            return JSONResponse({"problem": str(error)}, status_code=422)
+        return JSONResponse({"decided": len(self.desk.decisions), "items": len(self.desk.items)})
+
+    async def done(self, request: Request) -> Response:
+        """The reviewer is done."""
+        self.finish()
+        return JSONResponse({"applied": len(self.desk.decisions)})
+
+
+def make_app(desk: Desk, token: str, finish: Callable[[], None]) -> Starlette:
+    """The application.
+
+    Args:
+        desk: Open.
+        token: Whoever has it may decide.
+        finish: Called when the reviewer is done; the caller stops the server and applies the decisions.
+    """
+    pages = Pages(desk, finish, Environment(loader=PackageLoader("anyprefer.review"), autoescape=True))
+    routes = [
+        Route("/", pages.overview), Route("/items/{number:int}", pages.item), Route("/decide", pages.decide, methods=["POST"]),
+        Route("/finish", pages.done, methods=["POST"]),
+        Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
+    ]  # fmt: skip
+    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]), Middleware(TokenGuard, token=token)]
+    return Starlette(routes=routes, middleware=guards)
+
+
+async def serve(desk: Desk, port: int, say: Callable[[str], None]) -> bool:
+    """Serve the page on loopback until the reviewer is done, which is True, or a signal comes, which is False."""
+    finished = False
+
+    def finish() -> None:
+        nonlocal finished
+        finished = True
+        server.should_exit = True
+
+    token = secrets.token_urlsafe(24)
+    listener = socket.create_server(("127.0.0.1", port))
+    config = uvicorn.Config(make_app(desk, token, finish), log_level="warning", access_log=False)
+    server = uvicorn.Server(config)
+    say(f"{len(desk.items)} pairs at http://127.0.0.1:{listener.getsockname()[1]}/?token={token}")
+    await server.serve(sockets=[listener])
+    return finished
+
+
+def _state(desk: Desk, number: int) -> dict[str, Any]:
+    item = desk.items[number]
+    review = desk.decisions.get(item.task.id)
+    return {"number": number, "task_id": item.task.id, "review": review.model_dump(mode="json") if review else None}
+
+
+def _details(desk: Desk, number: int) -> dict[str, Any]:
+    """What the page shows of an item; every text is escaped by the template, or here where differences are marked."""
+    item = desk.items[number]
+    pair, attempt = item.attempt.pair, item.attempt
+    assert pair is not None  # noqa: S101 - only pairs are reviewed
+    sides = [_side(attempt, text) for text in (pair.chosen, pair.rejected)]
+    chosen, rejected = marked(pair.chosen, pair.rejected)
+    return {
+        "task": item.task, "attempt": attempt, "pair": pair, "reasons": item.request["reasons"], "chosen": chosen,
+        "rejected": rejected, "sides": sides, "shared": [one for one in attempt.evidence if one.candidate is None],
+        "number": number, "count": len(desk.items),
+    }  # fmt: skip
+
+
+def _side(attempt: Any, text: str) -> dict[str, Any]:
+    """Verdict and evidence of the candidate with a text, where there is one."""
+    index = next((candidate.index for candidate in attempt.candidates if candidate.text == text), None)
+    return {
+        "verdict": next((one for one in attempt.verdicts if one.candidate == index), None),
+        "evidence": [one for one in attempt.evidence if index is not None and one.candidate == index],
+    }
+
+
+def marked(first: str, second: str) -> tuple[Markup, Markup]:
+    """Two texts as HTML, escaped, with the words that only one of them has in `<mark>`."""
+    a, b = _WORDS.findall(first), _WORDS.findall(second)
+    sides: tuple[list[Markup], list[Markup]] = ([], [])
+    for kind, a0, a1, b0, b1 in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+        for side, words in zip(sides, (a[a0:a1], b[b0:b1]), strict=True):
+            text = Markup.escape("".join(words))
+            side.append(text if kind == "equal" or not text.strip() else Markup("<mark>{}</mark>").format(text))
+    return Markup("").join(sides[0]), Markup("").join(sides[1])
+
+
+def _same(given: str | None, token: str) -> bool:
+    return given is not None and secrets.compare_digest(given.encode(), token.encode())

@@ -1,0 +1,43 @@
+"""The whole loop as one LangChain tool, for agents."""
+
+import json
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, Field
+
+from anyprefer.config import Recipe
+from anyprefer.runs.library import synthesize
+from anyprefer.types import Task
+
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+
+
+class PreferenceArgs(BaseModel):
+    """What an agent gives."""
+
+    prompt: str = Field(description="The prompt to make a preference pair for.")
+    reference: str | None = Field(default=None, description="A trusted answer, if there is one.")
+
+
+def preference_tool(recipe: Recipe) -> "BaseTool":
+    """A tool that makes a preference pair for a prompt and answers with it as JSON.
+
+    Example:
+        agent = create_agent("openai:gpt-4o", tools=[preference_tool(load_recipe("my.toml"))])
+    """
+    from langchain_core.tools import StructuredTool
+
+    async def run(prompt: str, reference: str | None = None) -> str:
+        async for record in synthesize([Task(prompt=prompt, reference=reference)], recipe):
+            if record.error is not None:
+                return json.dumps({"status": record.status, "error": record.error.message})
+            pair = record.pair
+            reward = record.best.reward if record.best else None
+            return json.dumps({"status": record.status, "reward": reward, **(pair.model_dump() if pair else {})})
+        raise AssertionError("one task makes one record")
+
+    return StructuredTool.from_function(
+        coroutine=run, name="make_preference_pair", args_schema=PreferenceArgs,
+        description="Make a preference pair (chosen, rejected) for a prompt: responses are sampled, judged and criticised.",
+    )  # fmt: skip

@@ -1,0 +1,154 @@
+"""Pairs that wait, from the run that parks them to the records and the agreement afterwards."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loopback import LoopbackModel, recipe_data
+from rich.console import Console
+
+from anyprefer.data.records import RecordFile
+from anyprefer.errors import DataError, RunFolderError
+from anyprefer.recipes import parse_recipe
+from anyprefer.review.agreement import measure_agreement
+from anyprefer.review.desk import Desk, open_desk
+from anyprefer.runs.progress import Progress
+from anyprefer.runs.session import Session, run_session
+from anyprefer.runs.summary import Summary
+from anyprefer.types import Review
+
+ACCEPT = Review(decision="accept")
+NUM_TASKS = 6
+
+
+@pytest.fixture
+def model() -> Iterator[LoopbackModel]:
+    with LoopbackModel() as server:
+        yield server
+
+
+def run(folder: Path, url: str, **sections: Any) -> Summary:
+    tasks = folder / "tasks.jsonl"
+    tasks.write_text("".join(json.dumps({"id": f"t{i}", "prompt": f"question {i}"}) + "\n" for i in range(NUM_TASKS)))
+    recipe = parse_recipe(recipe_data(url, **{"review": {"mode": "all"}, **sections}))
+    return asyncio.run(run_session(Session(recipe, tasks, folder / "out"), Progress(Console(quiet=True))))
+
+
+def at_the_desk(folder: Path, work: Callable[[Desk], Any]) -> Any:
+    async def main() -> Any:
+        async with open_desk(folder / "out") as desk:
+            found = work(desk)
+            return await found if asyncio.iscoroutine(found) else found
+
+    return asyncio.run(main())
+
+
+def statuses(folder: Path) -> dict[str, str]:
+    return {record.task.id: record.status for record in RecordFile(folder / "out" / "records.jsonl")}
+
+
+@pytest.mark.parametrize("durability", ["exit", "async", "sync"])
+def test_decisions_become_records_and_nothing_is_asked_again(model: LoopbackModel, tmp_path: Path, durability: str) -> None:
+    first = run(tmp_path, model.url, run={"durability": durability})
+    assert (first.tasks, first.waiting) == (0, NUM_TASKS)
+    asked = len(model.requests)
+    again = run(tmp_path, model.url, run={"durability": durability})
+    assert (again.tasks, again.waiting) == (0, NUM_TASKS)
+
+    async def decide(desk: Desk) -> int:
+        assert [item.task.id for item in desk.items] == [f"t{i}" for i in range(NUM_TASKS)]
+        for i, review in enumerate((ACCEPT, Review(decision="swap"), Review(decision="reject", reason="both are wrong"))):
+            desk.decide(f"t{i}", review)
+        return await desk.apply()
+
+    assert at_the_desk(tmp_path, decide) == 3
+    assert len(model.requests) == asked
+    assert statuses(tmp_path) == {"t0": "accepted", "t1": "accepted", "t2": "rejected"}
+    last = run(tmp_path, model.url, run={"durability": durability})
+    assert (last.accepted, last.rejected, last.waiting) == (2, 1, NUM_TASKS - 3)
+    assert len(model.requests) == asked
+
+
+def test_decisions_outlive_the_process_and_can_be_taken_back(model: LoopbackModel, tmp_path: Path) -> None:
+    run(tmp_path, model.url)
+
+    def decide(desk: Desk) -> None:
+        desk.decide("t0", ACCEPT)
+        desk.decide("t1", ACCEPT)
+        desk.decide("t1", Review(decision="swap"))
+        desk.undo("t0")
+
+    at_the_desk(tmp_path, decide)
+    with (tmp_path / "out" / "reviews.jsonl").open("a") as file:
+        file.write('{"task_id": "t2", "rev')  # a crash
+    assert at_the_desk(tmp_path, lambda desk: desk.decisions) == {"t1": Review(decision="swap")}
+    assert statuses(tmp_path) == {}
+
+
+def test_a_kill_while_decisions_are_applied_loses_none(
+    model: LoopbackModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anyprefer.runs.runner import Runner
+
+    run(tmp_path, model.url)
+    keep = Runner.keep
+
+    async def dying(self: Runner, record: Any) -> None:
+        if record.task.id == "t2":
+            raise KeyboardInterrupt
+        await keep(self, record)
+
+    async def decide(desk: Desk) -> None:
+        for item in desk.items:
+            desk.decide(item.task.id, ACCEPT)
+        await desk.apply()
+
+    monkeypatch.setattr(Runner, "keep", dying)
+    with pytest.raises(KeyboardInterrupt):
+        at_the_desk(tmp_path, decide)
+    monkeypatch.undo()
+    asked = len(model.requests)
+    at_the_desk(tmp_path, lambda desk: desk.apply())
+    # t2's thread had come to its end, and only its record was missing: the run writes it.
+    run(tmp_path, model.url)
+    assert statuses(tmp_path) == {f"t{i}": "accepted" for i in range(NUM_TASKS)}
+    assert len(model.requests) == asked
+
+
+def test_what_cannot_be_decided_is_said(model: LoopbackModel, tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="is no run folder"):
+        at_the_desk(tmp_path, lambda desk: None)
+    run(tmp_path, model.url)
+    with pytest.raises(DataError, match="'t9' does not wait"):
+        at_the_desk(tmp_path, lambda desk: desk.decide("t9", ACCEPT))
+    with pytest.raises(DataError, match="makes no pair"):
+        at_the_desk(tmp_path, lambda desk: desk.decide("t0", Review(decision="edit", chosen="x", rejected="x")))
+    (tmp_path / "out" / "reviews.jsonl").write_text('{"task_id": 1}\n')
+    with pytest.raises(RunFolderError, match="line 1"):
+        at_the_desk(tmp_path, lambda desk: None)
+
+
+def test_agreement_counts_orders(model: LoopbackModel, tmp_path: Path) -> None:
+    run(tmp_path, model.url)
+    choices = [
+        ACCEPT,
+        ACCEPT,
+        Review(decision="swap"),
+        Review(decision="edit", chosen="better"),
+        Review(decision="reject", reason="x"),
+    ]
+
+    async def decide(desk: Desk) -> None:
+        for i, review in enumerate(choices):
+            desk.decide(f"t{i}", review)
+        await desk.apply()
+
+    at_the_desk(tmp_path, decide)
+    found = measure_agreement(RecordFile(tmp_path / "out" / "records.jsonl"))
+    assert found.decisions == {"accept": 2, "swap": 1, "edit": 1, "reject": 1}
+    assert found.agreed == 0.75
+    assert sum(count for _, count in found.by_margin.values()) == 4
+    assert "kept the judge's order in 75.0 %" in "\n".join(found.lines())

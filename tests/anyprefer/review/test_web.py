@@ -1,0 +1,102 @@
+"""The review page over a real desk: who gets in, what is shown, what is noted."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("jinja2", reason="needs the extra review")
+from loopback import LoopbackModel, recipe_data
+from rich.console import Console
+from starlette.testclient import TestClient
+
+from anyprefer.recipes import parse_recipe
+from anyprefer.review.desk import Desk, open_desk
+from anyprefer.review.web import POLICY, make_app, marked
+from anyprefer.runs.progress import Progress
+from anyprefer.runs.session import Session, run_session
+
+TOKEN = "t0ken"
+EVIL = "<script>alert(1)</script> & <img src=x onerror=alert(1)>"
+
+
+def with_page(folder: Path, work: Callable[[TestClient, Desk], None], prompt: str = "question") -> list[str]:
+    """Run two tasks into review and open the page; gives what finishing did."""
+    tasks = folder / "tasks.jsonl"
+    tasks.write_text("".join(json.dumps({"id": f"t{i}", "prompt": f"{prompt} {i}"}) + "\n" for i in range(2)))
+    finished: list[str] = []
+
+    async def main(server: LoopbackModel) -> None:
+        recipe = parse_recipe(recipe_data(server.url, review={"mode": "all"}))
+        await run_session(Session(recipe, tasks, folder / "out"), Progress(Console(quiet=True)))
+        async with open_desk(folder / "out") as desk:
+            app = make_app(desk, TOKEN, lambda: finished.append("finished"))
+            await asyncio.to_thread(work, TestClient(app, base_url="http://127.0.0.1"), desk)
+
+    with LoopbackModel() as server:
+        server.replies[None] = lambda body, choice: f"{EVIL} {choice}"
+        asyncio.run(main(server))
+    return finished
+
+
+def test_only_who_has_the_token_gets_in(tmp_path: Path) -> None:
+    def work(client: TestClient, desk: Desk) -> None:
+        assert client.get("/").status_code == 403
+        assert client.get("/?token=wrong").status_code == 403
+        assert client.post("/decide", json={"task_id": "t0", "review": {"decision": "accept"}}).status_code == 403
+        assert not desk.decisions
+        entered = client.get(f"/?token={TOKEN}")
+        assert entered.status_code == 200
+        assert TOKEN not in str(entered.url)
+        assert entered.headers["content-security-policy"] == POLICY
+        assert client.get("/", headers={"host": "evil.example"}).status_code == 400
+
+    with_page(tmp_path, work)
+
+
+def test_decisions_undo_reload_and_finish(tmp_path: Path) -> None:
+    def work(client: TestClient, desk: Desk) -> None:
+        client.get(f"/?token={TOKEN}")
+
+        def decide(task: str, review: Any) -> Any:
+            return client.post("/decide", json={"task_id": task, "review": review})
+
+        assert decide("t0", {"decision": "accept"}).json() == {"decided": 1, "items": 2}
+        assert client.get("/items/0").json()["review"]["decision"] == "accept"
+        assert decide("t1", {"decision": "reject"}).status_code == 422
+        assert "takes a reason" in decide("t1", {"decision": "reject"}).json()["problem"]
+        assert "does not wait" in decide("t7", {"decision": "accept"}).json()["problem"]
+        assert decide("t0", None).json()["decided"] == 0
+        assert client.get("/items/9").status_code == 404
+        assert client.post("/finish", json={}).json() == {"applied": 0}
+
+    assert with_page(tmp_path, work) == ["finished"]
+
+
+def test_text_of_models_is_never_markup(tmp_path: Path) -> None:
+    def work(client: TestClient, desk: Desk) -> None:
+        client.get(f"/?token={TOKEN}")
+        html = client.get("/items/0").json()["html"]
+        assert "&lt;script&gt;" in html
+        for dangerous in ("<script", "<img", "onerror=alert(1)>"):
+            assert dangerous not in html
+        page = client.get("/").text
+        assert page.count("<script") == 1
+
+    with_page(tmp_path, work, prompt=EVIL)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("the answer is 4", "the answer is 5", ("the answer is <mark>4</mark>", "the answer is <mark>5</mark>")),
+        ("a <b>", "a <i>", ("a &lt;<mark>b</mark>&gt;", "a &lt;<mark>i</mark>&gt;")),
+        ("same", "same", ("same", "same")),
+        ("", "new", ("", "<mark>new</mark>")),
+    ],
+)
+def test_differences_are_marked(first: str, second: str, expected: tuple[str, str]) -> None:
+    assert marked(first, second) == expected
