@@ -8,7 +8,7 @@ DEV := .venv/.stamp-dev
 PEER := .venv-distilabel/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-slow demo docs bench bench-judge bench-crash bench-faults bench-scale bench-train bench-improvement clean
+.PHONY: help setup check test test-slow demo docs studio bench bench-judge bench-crash bench-faults bench-scale bench-train bench-improvement clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ $(RUNTIME): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(DEV): $(RUNTIME)
-	$(PIP) -e '.[local,tools,mcp,parquet,postgres,otel,ray,train,evaluate,dev]'
+	$(PIP) -e '.[local,tools,mcp,parquet,postgres,otel,ray,train,evaluate,review,studio,dev]'
 	@touch $@
 
 check: $(DEV)  ## Formatting, lint, types, layers and the size budget
@@ -44,8 +44,16 @@ demo: $(RUNTIME)  ## Make preference pairs with the embedded model, no key and n
 	$(BIN)/anyprefer run recipes/text/quickstart.toml --out runs/demo
 	$(BIN)/anyprefer export runs/demo --to runs/demo-pairs
 
-docs: $(DEV)  ## Draw the graph again
+# RUN=runs/batch opens a run folder: its recipe and its threads.
+PORT ?= 8123
+studio: $(DEV)  ## LangGraph's server for Studio, on this machine alone (PORT=8123, RUN=run folder)
+	LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=false ANYPREFER_RUN=$(RUN) \
+	$(BIN)/langgraph dev --host 127.0.0.1 --port $(PORT) --no-browser
+
+docs: $(DEV)  ## Draw the graph, build the site into build/docs and check its links
 	$(BIN)/python docs/draw_graph.py
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs
+	$(BIN)/sphinx-build -q -W -b linkcheck docs build/linkcheck
 
 # A peer to measure against; its packages do not fit ours, so it gets an environment of its own.
 $(PEER):

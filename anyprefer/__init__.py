@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from anyprefer.graph.builder import build_graph
     from anyprefer.recipes import load_recipe
     from anyprefer.runs.library import synthesize
+    from anyprefer.runs.tool import preference_tool
     from anyprefer.types import PreferenceRecord, Task
 
 __version__ = "0.1.0"
-__all__ = ["PreferenceRecord", "Recipe", "Task", "build_graph", "load_recipe", "load_tasks", "synthesize"]
+__all__ = ["PreferenceRecord", "Recipe", "Task", "build_graph", "load_recipe", "load_tasks", "preference_tool", "synthesize"]
 
 _HOMES = {
     "PreferenceRecord": "anyprefer.types",
@@ -24,6 +25,7 @@ _HOMES = {
     "build_graph": "anyprefer.graph.builder",
     "load_recipe": "anyprefer.recipes",
     "load_tasks": "anyprefer.data.tasks",
+    "preference_tool": "anyprefer.runs.tool",
     "synthesize": "anyprefer.runs.library",
 }
 

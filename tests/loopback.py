@@ -101,6 +101,8 @@ class LoopbackModel:
 
     def _choice(self, body: Body, number: int) -> Body:
         value = self.replies[title_of(body)](body, number)
+        if isinstance(value, dict) and "tool_calls" in value:
+            return {"index": number, "finish_reason": "tool_calls", "message": {"role": "assistant", "content": None, **value}}
         text = value if isinstance(value, str) else json.dumps(value)
         choice = {"index": number, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
         if body.get("logprobs") and self.logprobs:
