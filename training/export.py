@@ -128,7 +128,8 @@ def _read_lock(run_dir: Path) -> dict[str, Any]:
 
 
 def _explain_nothing(run_dir: Path, survey: Survey, *, include_exhausted: bool, min_reward: float) -> str:
-    counts = ", ".join(f"{survey.statuses[status]} {status}" for status in ("accepted", "exhausted", "rejected", "failed"))
+    shown = ["accepted", "exhausted", *(["rejected"] if survey.statuses["rejected"] else []), "failed"]
+    counts = ", ".join(f"{survey.statuses[status]} {status}" for status in shown)
     advice = []
     if min_reward > 0:
         advice.append(f"lower the least reward {min_reward:g}")
