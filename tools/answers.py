@@ -108,7 +108,7 @@ _LIST_MARK = re.compile(r"^[ \t]*+(?:[0-9]{1,2}[.)]|[-*•])[ \t]++", re.MULTILI
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _MARK = re.compile(r"(?:(?<=[\s,;:?*])|^)\(?([A-Ja-j])[).:]\*{0,2}[ \t]+(?=\S)", re.MULTILINE)
 _PLAIN_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+|/[1-9][0-9]*)?")
-_ARTICLE = re.compile(r"(?:the|an?)\s(?=\S)")
+_ARTICLE = re.compile(r"\A(?:the|an?)\s(?=\S)")
 
 
 def final_answer(text: str, *, is_complete: bool = True) -> str | None:

@@ -134,7 +134,7 @@ def test_response_that_was_cut_off_only_counts_with_a_mark():
     [
         ("18", "18.0"), ("18", "$18"), ("0.75", "3/4"), ("1,000", "1000 dollars"), ("-0", "0"), ("6/8", "3/4"),
         ("(b)", "B"), ("B", "B. Rome"), ("Yes", "yes, it is"), ("Paris.", "paris"), ("the  Beatles", "Beatles"),
-        (r"\text{Rome}", "Rome"),
+        (r"\text{Rome}", "Rome"), ("The Iranian Revolution", "Iranian Revolution"), ("an Iranian rug", "Iranian rug"),
     ],
 )  # fmt: skip
 def test_same_answers(a, b):
