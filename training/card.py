@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from anyprefer.data.pair_digest import PairDigest
 from anyprefer.data.records import record_line
+from anyprefer.training.findings import wrap_section
 from anyprefer.training.rows import PreferenceRow, columns
 from anyprefer.types import PreferenceRecord
 
@@ -62,6 +64,8 @@ DPOTrainer(model="MODEL", args=DPOConfig(output_dir="out"), train_dataset=pairs)
 
 {distribution}
 
+{findings}
+
 ## Columns
 
 {columns}
@@ -89,6 +93,8 @@ class Survey:
     with_images: bool = False
     digest: str = ""
     """Over the exported records; names the content."""
+    pairs: PairDigest = field(default_factory=PairDigest)
+    """Over the exported pairs; tells whether an analysis of the run is about these."""
 
     def add(self, record: PreferenceRecord, *, exported: bool) -> None:
         """Count a record, and its pair where that is exported."""
@@ -97,6 +103,7 @@ class Survey:
             return
         self.digest = hashlib.sha256(self.digest.encode() + record_line(record)).hexdigest()
         self.num_rows += 1
+        self.pairs.add(record.task.id, record.pair.chosen, record.pair.rejected)
         if record.best.critique.score is not None:
             self.rewards[record.best.critique.score] += 1
         self.margins[min(int(record.pair.margin), 8)] += 1
@@ -106,13 +113,14 @@ class Survey:
             self.models[role].add(model)
 
 
-def card_text(survey: Survey, lock: Mapping[str, Any], layout: Format) -> str:
+def card_text(survey: Survey, lock: Mapping[str, Any], layout: Format, findings: str = "") -> str:
     """The card of an export.
 
     Args:
         survey: Of the records behind it.
         lock: The run's `recipe.lock.toml`.
         layout: The export's format.
+        findings: What an analysis of these pairs says, as Markdown.
     """
     return _CARD.format(
         front_matter=_front_matter(survey, lock, layout),
@@ -124,6 +132,7 @@ def card_text(survey: Survey, lock: Mapping[str, Any], layout: Format) -> str:
         load=_load(layout),
         origin=_origin(survey, lock),
         distribution=_distribution(survey),
+        findings=wrap_section(findings),
         columns=_columns(survey),
     )
 

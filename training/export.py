@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from anyprefer.data.records import RecordFile
 from anyprefer.errors import ConfigError, DataError, RunFolderError
 from anyprefer.training.card import DATA_FILES, MARK, Format, Survey, card_text
+from anyprefer.training.findings import MAP, CardFindings, read_findings
 from anyprefer.training.rows import Kind, columns, is_exported, preference_row
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,9 @@ Row = dict[str, Any]
 
 _ROWS_PER_GROUP = 500
 _PACKAGES: dict[Format, tuple[str, ...]] = {"jsonl": (), "parquet": ("pyarrow",), "hf": ("pyarrow", "datasets")}
-_OURS = re.compile(r"README\.md|train\.jsonl|data(/train-[\w-]+\.parquet)?|data-[\w-]+\.arrow|dataset_info\.json|state\.json")
+_OURS = re.compile(
+    r"README\.md|analysis\.json|card\.md|map\.png|train\.jsonl|data(/train-[\w-]+\.parquet)?|data-[\w-]+\.arrow|dataset_info\.json|state\.json"
+)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([ T][\d:.+Z-]*)?\Z")
 
 
@@ -84,7 +87,7 @@ def export_pairs(
         if is_exported(record, include_exhausted=include_exhausted, min_reward=min_reward)
     )
     try:
-        _write_folder(to, rows, survey, lock, layout)
+        _write_folder(to, rows, survey, lock, layout, read_findings(run_dir, survey.pairs.hexdigest()))
     except OSError as error:
         raise RunFolderError(
             f"cannot write dataset {str(to)!r}: {error.strerror or error}; free space or give another --to"
@@ -140,13 +143,17 @@ def _explain_nothing(run_dir: Path, survey: Survey, *, include_exhausted: bool, 
     return f"no pair to export from {str(run_dir)!r} ({counts}): {'; '.join(advice) or 'run some tasks first'}"
 
 
-def _write_folder(to: Path, rows: Iterable[Row], survey: Survey, lock: dict[str, Any], layout: Format) -> None:
+def _write_folder(
+    to: Path, rows: Iterable[Row], survey: Survey, lock: dict[str, Any], layout: Format, findings: CardFindings
+) -> None:
     write = {"jsonl": _write_jsonl, "parquet": _write_parquet, "hf": _write_hf}[layout]
     scratch = to.with_name(f".{to.name}.{uuid.uuid4().hex}.tmp")
     try:
         scratch.mkdir(parents=True)
         write(rows, scratch, columns(with_images=survey.with_images))
-        (scratch / "README.md").write_text(card_text(survey, lock, layout), encoding="utf-8")
+        (scratch / "README.md").write_text(card_text(survey, lock, layout, findings.section), encoding="utf-8")
+        if findings.map:
+            shutil.copyfile(findings.map, scratch / MAP)
         _publish(scratch, to)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

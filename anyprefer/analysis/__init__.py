@@ -1,0 +1,1 @@
+"""What a preference dataset is like: defects, difficulty, calibration and diversity."""

@@ -1,0 +1,1 @@
+"""Charts as SVG text, each with the table of its data."""

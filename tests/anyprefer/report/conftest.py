@@ -1,0 +1,35 @@
+"""One Chromium and one page for all tests that look at the browser of records."""
+
+import shutil
+
+import pytest
+from report_page import NUM_RECORDS, make_record, opened, special_records, write_page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")  # longer, and its event loop would be in the way of other modules
+def chromium():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium here")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory):
+    """The address of a page with all sorts of records."""
+    pytest.importorskip("jinja2", reason="needs the extra report")
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    classes = {f"t{number}": "hard" for number in range(20)}
+    write_page(path, [*map(make_record, range(NUM_RECORDS)), *special_records()], classes)
+    return path.as_uri()
+
+
+@pytest.fixture
+def page(chromium, report):
+    with opened(chromium, report) as page:
+        yield page

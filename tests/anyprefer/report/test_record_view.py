@@ -1,0 +1,104 @@
+"""An open record in Chromium: its whole lineage, differences, and texts that would like to be more than text."""
+
+import json
+
+import pytest
+from report_page import BIG_SEED, EVIL, expect_count, expect_open, make_record, opened
+
+from anyprefer.types import PreferenceRecord
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = [pytest.mark.timeout(120), pytest.mark.filterwarnings("default")]
+
+
+def test_a_record_opens_with_its_whole_lineage(page):
+    page.click("#pairs-rows a >> nth=5")
+    expect_open(page, "t5")
+    body = page.locator("#pairs-record-body")
+    for number in (1, 2):
+        body.get_by_text(f"Round {number}").click()
+    text = body.inner_text()
+    parts = ["What do 5 apples cost?", "5 euros", "a clear contrast", "Round 3", "prompts rewritten 2 times", "to be sure"]
+    parts += [
+        "print(1)",
+        "correct sum",
+        "single scores 8, 10",
+        "cut off at its length limit",
+        "failed",
+        "boom",
+        "prices are known",
+    ]
+    parts += ["alpha", "1,234", "$0.25", str(BIG_SEED), "cd" * 32, "Reward\n6 of 10", "Margin\n1", "kept round 3"]
+    assert [part for part in parts if part not in text] == []
+    assert body.locator(".pair mark").all_inner_texts() == ["5", "6"]
+    assert body.locator("ins").all_inner_texts() == []
+    body.get_by_text("Metadata of the task").click()
+    assert str(BIG_SEED) in body.inner_text()
+    body.get_by_text("Hashes of 1 prompt file").click()
+    body.get_by_text("The whole record as JSON").click()
+    playwright.expect(body.locator(".raw .text")).to_contain_text('"recipe_digest"')
+    shown = json.loads(body.locator(".raw .text").inner_text().replace(f'"{BIG_SEED}"', str(BIG_SEED)))
+    assert PreferenceRecord.model_validate(shown) == make_record(5)
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ("failed", ["ModelCallError in judge", "timed out"]), ("pairless", ["No round made a pair", "No contrast at all."]),
+        ("image", ["Prompt, system", "Be kind.", "cats/one.png"]), ("reject", ["Reviewed: reject", "both are bad", "Chosen"]),
+        ("swap", ["Reviewed by Ann: swap"]), ("edit", ["by hand"]), ("surrogate", [r"half \ud83d"]), ("long", ["Apples cost 1"]),
+    ],
+)  # fmt: skip
+def test_records_unlike_the_others_show_what_they_have(chromium, report, record, expected):
+    with opened(chromium, f"{report}#record={record}") as page:
+        expect_open(page, record)
+        text = page.locator("#pairs-record-body").inner_text()
+        assert [part for part in expected if part not in text] == []
+        assert page.locator("img").count() == 0
+
+
+def test_a_swapped_pair_is_shown_as_the_reviewer_left_it(chromium, report):
+    with opened(chromium, f"{report}#record=swap") as page:
+        expect_open(page, "swap")
+        assert page.locator("#pairs-record-body .pair mark").all_inner_texts() == ["2", "1"]
+
+
+def test_hostile_texts_are_shown_and_do_nothing(page):
+    page.fill("#pairs-q", "window.evil")
+    expect_count(page, 1)
+    page.click("#pairs-rows a")
+    expect_open(page, f"{EVIL}&'\"#=%")
+    page.locator("#pairs-record-body details").evaluate_all("list => list.forEach((details) => { details.open = true; })")
+    body = page.locator("#pairs-record-body")
+    playwright.expect(body.locator(".pair .chosen")).to_contain_text(f"Apples cost 1 euros {EVIL} \0 \u202e abc")
+    assert body.locator(".control").evaluate_all("list => [...new Set(list.map(one => one.dataset.code))]") == [
+        "U+202E",
+        "U+0000",
+    ]
+    assert page.evaluate("window.evil") is None
+    assert page.locator("script, img").count() == page.locator("script").count() == page.locator("body > script").count()
+
+
+def test_changed_guidance_is_marked(page):
+    page.evaluate("location.hash = 'record=t2'")
+    expect_open(page, "t2")
+    assert "changed since the round before" in page.locator("details.round").nth(1).text_content()
+    shown = page.evaluate("make('p', {}, changes('Think once, then', 'Think twice, then')).innerHTML")
+    assert shown == "Think <del>once</del><ins>twice</ins>, then"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("the answer is 4", "the answer is 5", (["4"], ["5"])), ("same\ntext", "same text", ([], [])), ("", "new", ([], ["new"])),
+        ("a b c d", "a c d e", (["b"], ["e"])),
+        ("\u4f60\u597d\u4e16\u754c", "\u4f60\u597d\u670b\u53cb", (["\u4e16\u754c"], ["\u670b\u53cb"])),
+        ("x " * 5000, "y " * 5000, (["x " * 4999 + "x"], ["y " * 4999 + "y"])),
+    ],
+)  # fmt: skip
+def test_words_that_only_one_side_has_are_marked(page, before, after, expected):
+    compare = "([a, b]) => sideBySide(a, b).map((side) => make('p', {}, side))"
+    sides = page.evaluate_handle(compare, [before, after])
+    marks = "sides => sides.map((side) => [...side.querySelectorAll('mark')].map((mark) => mark.textContent))"
+    assert sides.evaluate(marks) == list(expected)
+    assert sides.evaluate("sides => sides.map((side) => side.textContent)") == [before, after]
