@@ -8,7 +8,7 @@ DEV := .venv/.stamp-dev
 PEER := .venv-distilabel/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-slow demo docs studio bench bench-judge bench-crash bench-faults bench-scale bench-train bench-improvement clean
+.PHONY: help setup check test test-slow demo docs studio bench bench-judge bench-crash bench-faults bench-scale bench-train bench-improvement bench-report bench-diversity clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,13 @@ bench-train: $(DEV)  ## Training speed beside a bare TRL script (20 minutes)
 # CORPUS is a JSON Lines file of encyclopedia articles, with `title` and `text`.
 bench-improvement: $(DEV)  ## Base, chosen-only and DPO in two rounds, three seeds (an hour; CORPUS=articles.jsonl)
 	$(BIN)/python benchmarks/improvement.py $(CORPUS) runs/improvement final
+
+bench-report: $(DEV)  ## Write, open, search and filter a report of 20,000 made-up records
+	$(BIN)/python benchmarks/bench_report.py --records 20000
+
+# PAIRS=run folder or dataset
+bench-diversity: $(DEV)  ## Diversity of PAIRS beside HH-RLHF and AlpacaEval pairs, at equal n and d
+	$(BIN)/python benchmarks/diversity.py $(PAIRS)
 
 clean:  ## Remove the environment, caches and build results; keeps runs/
 	rm -rf .venv .venv-distilabel .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -10,7 +10,7 @@ LONG = "The committee met on Tuesday to discuss the new railway bridge across th
 OTHER = "Photosynthesis turns light into sugar inside the green parts of a plant, which is why leaves face the sun all day long."
 
 
-def find(*rows: tuple[str, str, str], threshold: float = 0.8) -> Duplicates:
+def find(*rows: tuple[str, str, str], threshold: float = 0.7) -> Duplicates:
     return find_duplicates(Dataset("d", tuple(Preference(str(i), *row) for i, row in enumerate(rows))), threshold)
 
 
@@ -99,3 +99,12 @@ def test_threshold_of_one_finds_equal_texts_only_and_zero_is_refused() -> None:
 def test_findings_are_plain_json() -> None:
     found = find((LONG, LONG, OTHER), (LONG, LONG, OTHER))
     assert Duplicates.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_copy_with_an_edit_is_found() -> None:
+    prompt = (
+        "Alyssa, Keely and Kendall ordered 100 chicken nuggets from a fast food restaurant. Keely and Kendall each ate twice as "
+        "many as Alyssa. How many did Alyssa eat?"
+    )
+    edited = prompt.replace("How many did", "Tell me how many did")
+    assert len(set(group_texts([prompt, edited, prompt.replace("Alyssa", "Ben").replace("100", "90")]))) == 2
