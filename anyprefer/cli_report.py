@@ -1,6 +1,5 @@
 """The verbs that show what was made: `anyprefer report` and `anyprefer analyze`."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -53,5 +52,5 @@ def analyze(
         source=source, out=out, benchmarks=tuple(benchmark or ()), compare=tuple(compare or ()), encoder=encoder, size=size,
         sample=sample, recipe=recipe, include_exhausted=include_exhausted, seed=seed,
     )  # fmt: skip
-    found = asyncio.run(analyze_pairs(request, lambda line: typer.echo(line, err=True)))
+    found = analyze_pairs(request, lambda line: typer.echo(line, err=True))
     typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(found.lines()))

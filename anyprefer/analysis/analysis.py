@@ -73,8 +73,8 @@ class Request:
         return cache_dir() / "analysis" / digest[:16] if folder is None or _is_export(folder) else folder
 
 
-async def analyze_pairs(request: Request, say: Say) -> Analysis:
-    """Run every check that the data and the request allow, and keep the findings.
+def analyze_pairs(request: Request, say: Say) -> Analysis:
+    """Run every check that the data and the request allow, and keep the findings; the critic gets an event loop of its own.
 
     Args:
         request: What to look at.
@@ -91,9 +91,9 @@ async def analyze_pairs(request: Request, say: Say) -> Analysis:
         if not benchmark.exists():
             raise DataError(f"there is no benchmark at {str(benchmark)!r}: give a .jsonl, .csv or .parquet file")
     recipe = _find_recipe(request) if request.sample else None
-    found = await asyncio.to_thread(_check, data, request, say)
+    found = _check(data, request, say)
     if recipe:
-        found = found.model_copy(update={"quality": await _ask_critic(data, recipe, request, say)})
+        found = found.model_copy(update={"quality": _ask_critic(data, recipe, request, say)})
     if request.folder:
         save_analysis(found, request.folder)
         say(f"findings -> {request.folder}")
@@ -164,13 +164,13 @@ def _find_recipe(request: Request) -> Recipe:
     return load_locked(request.source)
 
 
-async def _ask_critic(data: Dataset, recipe: Recipe, request: Request, say: Say) -> QualitySample:
+def _ask_critic(data: Dataset, recipe: Recipe, request: Request, say: Say) -> QualitySample:
     folder = request.workplace(data.digest)
     folder.mkdir(parents=True, exist_ok=True)
     say(f"a critic scores {min(request.sample, len(data)):,} pairs")
     journal = Journal(folder / "journal.sqlite")
     try:
-        return await score_quality(data, recipe, journal, sample=request.sample, seed=request.seed)
+        return asyncio.run(score_quality(data, recipe, journal, sample=request.sample, seed=request.seed))
     finally:
         journal.close()
 
