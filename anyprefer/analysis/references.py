@@ -97,7 +97,7 @@ class ReferenceAgreement(Finding):
             found.append(
                 f"{self.both_wrong.total} of {self.decided} pairs prefer one wrong answer to another "
                 f"({self.both_wrong.name()}): training raises the chance of a wrong answer; drop them, or let the reference be "
-                "the chosen response (pair.reference_mode)"
+                "the chosen response (pair.chosen = 'reference')"
             )
         if self.overlap and self.overlap.closer.high < 0.5:
             found.append(
