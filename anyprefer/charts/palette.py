@@ -32,7 +32,7 @@ def new_figure(width_inches: float, height_inches: float) -> "tuple[Figure, Axes
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ConfigError(f"charts need matplotlib ({error}): pip install 'anyprefer[analyze]'") from error
+        raise ConfigError(f"charts need matplotlib ({error}): pip install 'anyprefer[report]'") from error
     figure = Figure(figsize=(width_inches, height_inches), layout="constrained", facecolor="none")
     axes = figure.add_subplot(facecolor="none")
     axes.set_axisbelow(True)
