@@ -93,6 +93,8 @@ def analyze_pairs(request: Request, say: Say) -> Analysis:
     recipe = _find_recipe(request) if request.sample else None
     found = _check(data, request, say)
     if recipe:
+        if request.folder:
+            save_analysis(found, request.folder)  # the critic may fail
         found = found.model_copy(update={"quality": _ask_critic(data, recipe, request, say)})
     if request.folder:
         save_analysis(found, request.folder)
@@ -111,8 +113,8 @@ def save_analysis(found: Analysis, folder: Path) -> None:
         picture = found.diversity.map if found.diversity else None
         if picture:
             write_map(folder / MAP, picture)
-        else:
-            (folder / MAP).unlink(missing_ok=True)
+        elif (folder / RESULT).exists():
+            (folder / MAP).unlink(missing_ok=True)  # of an earlier analysis
         section = card_section(found, MAP if picture else None)
         (folder / SECTION).write_text(section, encoding="utf-8")
         if _is_export(folder):

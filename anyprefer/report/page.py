@@ -150,7 +150,6 @@ def _read_quality(run_dir: Path, facts: RunFacts) -> "Quality | None":
 def _environment() -> Any:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
-        from markupsafe import Markup
 
         from anyprefer.differences import marked
     except ImportError as error:
@@ -158,7 +157,6 @@ def _environment() -> Any:
     environment = Environment(
         loader=PackageLoader("anyprefer.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["safe"] = Markup
     environment.globals.update(
         share=_share,
         number=_number,

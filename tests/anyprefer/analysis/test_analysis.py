@@ -205,3 +205,15 @@ def test_conversations_and_implicit_prompts_are_read(tmp_path):
     )
     digests = {analyzed(path, "--encoder", "none")["digest"] for path in (implicit, explicit)}
     assert len(digests) == 1
+
+
+def test_other_findings_stay_when_the_critic_is_out_of_reach(tmp_path):
+    data = write(tmp_path / "sound.jsonl", rows_of(12))
+    with LoopbackModel() as model:
+        model.before = lambda body: 401
+        (tmp_path / "critic.toml").write_text(tomli_w.dumps(recipe_data(model.url)))
+        arguments = (data, "--encoder", "none", "--out", tmp_path / "out", "--sample", "5", "--recipe", tmp_path / "critic.toml")
+        done = CliRunner().invoke(app, ["analyze", *map(str, arguments)])
+    assert "401" in str(done.exception)
+    kept = json.loads((tmp_path / "out" / "analysis.json").read_text())
+    assert (kept["pairs"], kept["quality"]) == (12, None)
