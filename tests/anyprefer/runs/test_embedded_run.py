@@ -29,8 +29,11 @@ def test_loop_on_the_smallest_model_ends_in_a_record(weights: Path, tmp_path: Pa
     role = {"model": f"llamacpp:{weights}", "timeout_seconds": 200.0, "max_tokens": 500}
     sections = {
         "target": {**role, "max_tokens": 30},
-        "judge": {**role, "analysis_chars": 40},
-        "critic": {"max_tokens": 500},
+        "judge": {**role, "max_tokens": 1200, "analysis_chars": 40},
+        # A token for each character that the grammar allows: a model this small may go round in circles to the very end.
+        "aggregator": {"knowledge_chars": 200},
+        "critic": {"analysis_chars": 100},
+        "rewriter": {"max_tokens": 2000},
         "tools": {"names": ["calculator"]},
         "sampling": {"num_candidates": 3},
         "loop": {"max_rounds": 1, "threshold": 8},
