@@ -89,6 +89,7 @@ def test_every_section_says_what_the_run_came_to(run_dir, tmp_path):
     assert "record_preference" not in parts["failures"]
     assert "t/5" in parts["failures"]
     assert "Largest gain by rewriting" in parts["cases"]
+    assert "Guidance of the target, after</h5><pre><mark>Be clear.</mark>" in parts["cases"]
     assert 'href="#record=t%2F' in parts["cases"]
 
 
