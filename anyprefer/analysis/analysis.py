@@ -152,7 +152,7 @@ def _measure_diversity(data: Dataset, request: Request, say: Say) -> Diversity:
 
     others = [load_dataset(path) for path in request.compare]
     encoder = open_encoder(request.encoder)
-    say(f"encoding up to {request.size:,} pairs of each of {1 + len(others)} datasets with {encoder.name}")
+    say(f"encoding up to {request.size:,} pairs of {'each dataset' if others else data.name} with {encoder.name}")
     datasets = [data, *_renamed(others, {data.name})]
     return measure_diversity(datasets, encoder, size=request.size, seed=request.seed, cache=request.workplace(data.digest))
 
