@@ -50,8 +50,8 @@ studio: $(DEV)  ## LangGraph's server for Studio, on this machine alone (PORT=81
 	LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=false ANYPREFER_RUN=$(RUN) \
 	$(BIN)/langgraph dev --host 127.0.0.1 --port $(PORT) --no-browser
 
-docs: $(DEV)  ## Draw the graph, build the site into build/docs and check its links
-	$(BIN)/python docs/draw_graph.py
+docs: $(DEV)  ## Write what the architecture page takes from the code, build the site into build/docs, check its links
+	$(BIN)/python docs/generate.py
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs
 	$(BIN)/sphinx-build -q -W -b linkcheck docs build/linkcheck
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from anyprefer.agents.material import response_blocks, task_block, task_evidence_blocks, text_block
+from anyprefer.agents.material import Show, response_blocks, show_text, task_block, task_evidence_blocks, text_block
 from anyprefer.backends.calls import CallSite
 from anyprefer.backends.client import ModelClient
 from anyprefer.config import AggregatorConfig
@@ -39,6 +39,7 @@ class KnowledgeAggregator:
     config: AggregatorConfig
     field: str
     evidence_chars: int = 2000
+    show: Show = show_text
 
     async def aggregate(
         self, task: Task, candidates: Sequence[Candidate], evidence: Sequence[Evidence], previous: Attempt | None, round_: int
@@ -57,7 +58,7 @@ class KnowledgeAggregator:
         nonce = site.nonce(self.model.calls.secret)
         messages = self.prompt.fill({
             "field": self.field, "knowledge_chars": str(self.config.knowledge_chars), "task": task_block(task, nonce),
-            "responses": response_blocks(candidates, nonce, evidence, self.evidence_chars),
+            "responses": response_blocks(candidates, nonce, evidence, self.evidence_chars, self.show),
             "evidence": task_evidence_blocks(evidence, nonce, self.evidence_chars),
             "history": text_block(_history(previous), "scores of the previous round", nonce) if previous else "",
         })  # fmt: skip

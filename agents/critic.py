@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from anyprefer.agents.material import task_block, text_block
+from anyprefer.agents.material import Show, show_text, task_block, text_block
 from anyprefer.backends.calls import CallSite
 from anyprefer.backends.client import ModelClient
 from anyprefer.prompts import Prompt
@@ -40,6 +40,7 @@ class RewardCritic:
     field: str
     examples: str = ""
     analysis_chars: int = 400
+    show: Show = show_text
 
     async def critique(self, task: Task, pair: PreferencePair, round_: int) -> Critique:
         """Analyse both responses and score the pair 1-10.
@@ -51,8 +52,8 @@ class RewardCritic:
         nonce = site.nonce(self.model.calls.secret)
         messages = self.prompt.fill({
             "field": self.field, "examples": self.examples, "task": task_block(task, nonce),
-            "chosen": text_block(pair.chosen, "preferred response", nonce),
-            "rejected": text_block(pair.rejected, "dispreferred response", nonce),
+            "chosen": text_block(self.show(pair.chosen.output), "preferred response", nonce),
+            "rejected": text_block(self.show(pair.rejected.output), "dispreferred response", nonce),
         })  # fmt: skip
         review = await self.model.structured(messages, site, review_schema(self.analysis_chars))
         analysis = f"Preferred: {review.preferred_analysis}\nDispreferred: {review.dispreferred_analysis}"

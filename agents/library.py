@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from anyprefer.agents.judges.base import PromptFile
+from anyprefer.agents.judges.registry import find_judge
 from anyprefer.config import ROLES, Recipe
 from anyprefer.errors import ConfigError
 from anyprefer.prompts import Prompt, load_prompt
@@ -36,16 +38,33 @@ def load_prompts(recipe: Recipe) -> dict[str, Prompt]:
     """Load every prompt, taking the recipe's files where it names some.
 
     Raises:
-        ConfigError: A file is missing or malformed, or the recipe overrides a prompt that does not exist.
+        ConfigError: A file is missing or malformed, or the recipe overrides a prompt, or names a judge, that does not exist.
     """
     prompts: dict[str, Prompt] = {}
     for role in ROLES:
-        known, overrides = PLACEHOLDERS[role], recipe.role(role).prompts
+        known, overrides = known_prompts(recipe, role), recipe.role(role).prompts
         if unknown := sorted(set(overrides) - set(known)):
             raise ConfigError(f"{role}.prompts.{unknown[0]}: there is no such prompt; the {role} has {', '.join(known)}")
-        for name, placeholders in known.items():
-            prompts[name] = load_prompt(Path(overrides.get(name, FOLDER / f"{name}.md")), placeholders)
+        for name, file in known.items():
+            prompts[name] = load_prompt(Path(overrides.get(name, file.path)), file.placeholders)
     return prompts
+
+
+def known_prompts(recipe: Recipe, role: str) -> dict[str, PromptFile]:
+    """The prompts that a role has, by name; a judge of another package brings its own.
+
+    Raises:
+        ConfigError: There is no such judge, or its prompt has the name of another.
+    """
+    known = {name: PromptFile(FOLDER / f"{name}.md", placeholders) for name, placeholders in PLACEHOLDERS[role].items()}
+    if role != "judge":
+        return known
+    brought: Mapping[str, PromptFile] = getattr(find_judge(recipe.judge.method), "prompts", {})
+    if taken := sorted(name for name in brought if any(name in names for names in PLACEHOLDERS.values())):
+        raise ConfigError(
+            f"judge.method = {recipe.judge.method!r} brings a prompt {taken[0]!r}, which there is already: rename it"
+        )
+    return {**known, **brought}
 
 
 def prompt_hashes(prompts: Mapping[str, Prompt]) -> dict[str, str]:

@@ -99,5 +99,5 @@ def _outcome(attempt: Attempt) -> str:
     pair = attempt.pair
     return (
         f"Scores of the responses: {scores}. Reward of the pair: {attempt.reward:g}/10.\n\n"
-        f"Preferred response:\n{pair.chosen[:1500]}\n\nDispreferred response:\n{pair.rejected[:1500]}"
+        f"Preferred response:\n{pair.chosen.text[:1500]}\n\nDispreferred response:\n{pair.rejected.text[:1500]}"
     )

@@ -2,29 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from anyprefer.agents.aggregator import KnowledgeAggregator
 from anyprefer.agents.critic import RewardCritic
-from anyprefer.agents.judge import ToolJudge
+from anyprefer.agents.judges.base import Judge
+from anyprefer.agents.judges.builder import build_judge
 from anyprefer.agents.library import load_prompts, prompt_hashes
+from anyprefer.agents.material import Show
 from anyprefer.agents.rewriter import PromptRewriter
 from anyprefer.agents.sampler import TargetSampler
-from anyprefer.agents.scoring import Scorer
+from anyprefer.agents.tool_choice import ToolChooser
+from anyprefer.applications.base import Application, Sampler
+from anyprefer.applications.registry import find_application
 from anyprefer.backends.calls import CallStore
+from anyprefer.backends.client import ModelClient
 from anyprefer.backends.providers import Backends
 from anyprefer.config import ROLES, Recipe
-from anyprefer.tools.base import Tool
+from anyprefer.prompts import Prompt
+from anyprefer.recipes import digest_of
 from anyprefer.tools.registry import build_tools
 from anyprefer.tools.toolbox import Toolbox
-from anyprefer.types import Attempt, Candidate, PreferenceRecord, Prompts, RoleUsage, Task
-
-
-class Sampler(Protocol):
-    """Whatever gives the loop its candidates."""
-
-    async def sample(self, task: Task, prompts: Prompts, round_: int) -> tuple[Candidate, ...]:
-        """See `TargetSampler.sample`."""
+from anyprefer.types import Attempt, Output, PreferenceRecord, Reasoning, RoleUsage, Task, text_of
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,12 @@ class Team:
     """The players of the loop and what every record says about them."""
 
     recipe: Recipe
+    application: Application
     sampler: Sampler
-    judge: ToolJudge
+    chooser: ToolChooser
     toolbox: Toolbox
     aggregator: KnowledgeAggregator
+    judge: Judge
     critic: RewardCritic
     rewriter: PromptRewriter
     calls: CallStore
@@ -43,6 +44,7 @@ class Team:
     """Role -> model identifier."""
     prompt_hashes: Mapping[str, str]
     recipe_digest: str
+    """Over recipe and prompts: the same through every door."""
 
     async def record(self, task: Task, attempts: tuple[Attempt, ...], **outcome: Any) -> PreferenceRecord:
         """Write up what came of a task, with its cost so far."""
@@ -60,51 +62,75 @@ class Team:
         )
 
 
-def build_team(recipe: Recipe, backends: Backends, calls: CallStore, digest: str = "") -> Team:
+@dataclass(frozen=True)
+class _Target:
+    """What an application samples with; see `TargetPlayer`."""
+
+    recipe: Recipe
+    models: tuple[ModelClient, ...]
+    prompt: Prompt
+    application: Application
+
+    def sample_replies(self) -> Sampler:
+        return TargetSampler(
+            self.models, self.prompt, self.recipe.sampling, self.recipe.target.request_n, same=self.application.same
+        )
+
+
+def build_team(recipe: Recipe, backends: Backends, calls: CallStore) -> Team:
     """Assemble the agents; models connect on first use.
 
     Raises:
-        ConfigError: A tool, a prompt file or an extra is missing or wrong.
+        ConfigError: An application, a judge, a tool, a prompt file or an extra is missing or wrong.
     """
+    application = find_application(recipe.application)
     prompts = load_prompts(recipe)
-    tools: dict[str, Tool] = build_tools(recipe.tools)
+    hashes = prompt_hashes(prompts)
+    tools = build_tools(recipe.tools)
     clients = {role: backends.client(role, calls) for role in ROLES}
+    field, chars, show = recipe.field, recipe.tools.evidence_chars, shown(application)
+    judge = build_judge(
+        config=recipe.judge, models=(clients["judge"], *backends.panel(calls)), prompts=prompts, field=field,
+        examples=recipe.examples, evidence_chars=chars, show=shown(application, reasoning=recipe.judge.show_reasoning),
+    )  # fmt: skip
+    chooser = ToolChooser(
+        model=clients["judge"], choose_prompt=prompts["choose_tools"], arguments_prompt=prompts["fill_in_arguments"],
+        config=recipe.tools, tools=tools, field=field, show=show,
+    )  # fmt: skip
+    aggregator = KnowledgeAggregator(clients["aggregator"], prompts["aggregate"], recipe.aggregator, field, chars, show)
+    rewriter = PromptRewriter(
+        model=clients["rewriter"], both_prompt=prompts["rewrite_both"], target_prompt=prompts["rewrite_target"],
+        judge_prompt=prompts["rewrite_judge"], feedback=recipe.loop.feedback,
+    )  # fmt: skip
     return Team(
         recipe=recipe,
-        sampler=TargetSampler(
-            (clients["target"], *backends.generators(calls)), prompts["sample"], recipe.sampling, recipe.target.request_n
+        application=application,
+        sampler=application.sampler(
+            _Target(recipe, (clients["target"], *backends.generators(calls)), prompts["sample"], application)
         ),
-        judge=ToolJudge(
-            (clients["judge"], *backends.panel(calls)),
-            prompts["choose_tools"],
-            prompts["fill_in_arguments"],
-            prompts["answer"],
-            prompts["meta"],
-            Scorer(
-                prompts["score"], prompts["score_one"], recipe.judge, recipe.tools.evidence_chars, recipe.field, recipe.examples
-            ),
-            recipe.judge,
-            recipe.tools,
-            tools,
-            recipe.field,
-        ),
+        chooser=chooser,
         toolbox=Toolbox(tools, recipe.tools.timeout_seconds, calls),
-        aggregator=KnowledgeAggregator(
-            clients["aggregator"], prompts["aggregate"], recipe.aggregator, recipe.field, recipe.tools.evidence_chars
-        ),
-        critic=RewardCritic(clients["critic"], prompts["critique"], recipe.field, recipe.examples, recipe.critic.analysis_chars),
-        rewriter=PromptRewriter(
-            clients["rewriter"],
-            prompts["rewrite_both"],
-            prompts["rewrite_target"],
-            prompts["rewrite_judge"],
-            recipe.loop.feedback,
-        ),
+        aggregator=aggregator,
+        judge=judge,
+        critic=RewardCritic(clients["critic"], prompts["critique"], field, recipe.examples, recipe.critic.analysis_chars, show),
+        rewriter=rewriter,
         calls=calls,
         models=model_ids(recipe, backends, calls),
-        prompt_hashes=prompt_hashes(prompts),
-        recipe_digest=digest,
+        prompt_hashes=hashes,
+        recipe_digest=digest_of(recipe, {"prompts": hashes}),
     )
+
+
+def shown(application: Application, *, reasoning: bool = False) -> Show:
+    """How an application's outputs read in a prompt; with thoughts, each part says which it is."""
+
+    def read(output: Output) -> str:
+        parts = application.show(output, reasoning=reasoning)
+        thoughts = "\n\n".join(part.text for part in parts if isinstance(part, Reasoning))
+        answer = text_of(part for part in parts if not isinstance(part, Reasoning))
+        return f"[thought]\n{thoughts}\n\n[answer]\n{answer}" if thoughts else answer
+
+    return read
 
 
 def model_ids(recipe: Recipe, backends: Backends, calls: CallStore) -> dict[str, str]:

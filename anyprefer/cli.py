@@ -9,7 +9,7 @@ import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -22,7 +22,8 @@ from anyprefer.cli_training import rounds, train
 from anyprefer.errors import AnypreferError, ConfigError
 
 if TYPE_CHECKING:
-    from anyprefer.runs.session import Session
+    from anyprefer.api import RunOptions
+    from anyprefer.config import Recipe
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -71,52 +72,55 @@ def run(
     as_json: JsonFlag = False,
 ) -> None:
     """Synthesise preference pairs for a recipe's tasks; run again to resume."""
+    from anyprefer.api import RunOptions, default_out
     from anyprefer.recipes import load_recipe
-    from anyprefer.runs.session import Session, default_tasks
 
     loaded = load_recipe(recipe, overrides or ())
-    session = Session(
-        loaded, default_tasks(loaded, tasks), out or Path("runs") / loaded.name, limit, retry_failed, accept, budget_tokens,
-        budget_usd, store, _cluster(on, ray_address, workers),
+    options = RunOptions(
+        limit=limit, accept=accept, budget_usd=budget_usd, budget_tokens=budget_tokens, store=store, retry_failed=retry_failed,
+        cluster=_cluster(on, ray_address, workers),
     )  # fmt: skip
+    out = out or default_out(loaded)
     _collect_less()
     if dry_run:
-        _estimate(session, pilot, as_json=as_json)
+        _estimate(loaded, tasks, out, pilot, options, as_json=as_json)
     else:
-        _run(session, as_json=as_json)
+        _run(loaded, tasks, out, options, as_json=as_json)
 
 
-def _estimate(session: "Session", pilot: int, *, as_json: bool) -> None:
+def _estimate(recipe: "Recipe", tasks: Path | None, out: Path, pilot: int, options: "RunOptions", *, as_json: bool) -> None:
     from rich.console import Console
 
-    from anyprefer.runs.estimate import estimate_session
+    from anyprefer.api import estimate
     from anyprefer.runs.progress import Progress
 
-    estimate = asyncio.run(estimate_session(session, pilot, Progress(Console(stderr=True))))
-    typer.echo(estimate.model_dump_json(indent=2) if as_json else "\n".join(estimate.lines()))
+    found = estimate(recipe, tasks, out, pilot=pilot, progress=Progress(Console(stderr=True)), **options)
+    typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(found.lines()))
 
 
-def _run(session: "Session", *, as_json: bool) -> None:
+def _run(recipe: "Recipe", tasks: Path | None, out: Path, options: "RunOptions", *, as_json: bool) -> None:
     from rich.console import Console
 
+    from anyprefer import api
+    from anyprefer.data.run_dir import RunDir
     from anyprefer.runs.progress import Progress
-    from anyprefer.runs.session import run_session
     from anyprefer.runs.show import show_pairs, show_summary
 
-    summary = asyncio.run(run_session(session, Progress(Console(stderr=True))))
+    records, wanted = RunDir(out).records, options.get("accept")
+    summary = api.run(recipe, tasks, out, progress=Progress(Console(stderr=True)), **options)
     if as_json:
         typer.echo(summary.model_dump_json(indent=2))
     else:
-        show_pairs(session.out / "records.jsonl", Console())
-        show_summary(summary, session.out, Console())
+        show_pairs(records, Console())
+        show_summary(summary, out, Console())
     if summary.stopped == "interrupted":
         raise typer.Exit(130)
-    if session.accept is not None and summary.accepted < session.accept:
-        missing = f"{summary.accepted} of {session.accept} accepted: give {_more(summary.stopped)}"
+    if wanted is not None and summary.accepted < wanted:
+        missing = f"{summary.accepted} of {wanted} accepted: give {_more(summary.stopped)}"
         typer.echo(f"{missing}, then run the same command again", err=True)
         raise typer.Exit(1)
-    if summary.failed_share > session.recipe.run.max_failed_share:
-        typer.echo(f"{summary.failed} of {summary.tasks} tasks failed; see {session.out / 'records.jsonl'}", err=True)
+    if summary.failed_share > recipe.run.max_failed_share:
+        typer.echo(f"{summary.failed} of {summary.tasks} tasks failed; see {records}", err=True)
         raise typer.Exit(1)
 
 
@@ -161,13 +165,16 @@ def export(
     run_dir: Annotated[Path, typer.Argument(metavar="DIR", help="Run folder.")],
     to: Annotated[Path | None, typer.Option(help="Dataset folder; default: DIR/dataset.")] = None,
     format_: Annotated[str, typer.Option("--format", metavar="jsonl|parquet|hf", help="File format.")] = "jsonl",
+    reasoning: Annotated[
+        Literal["none", "inline", "field"], typer.Option(help="Thoughts: left out, in the text, or in a field of their own.")
+    ] = "none",
     include_exhausted: Annotated[bool, typer.Option(help="Also pairs below the reward threshold.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Write a run's pairs as a TRL preference dataset with lineage columns and a dataset card."""
-    from anyprefer.training.export import export_pairs
+    from anyprefer import api
 
-    summary = export_pairs(run_dir, to or run_dir / "dataset", format_, include_exhausted=include_exhausted)
+    summary = api.export(run_dir, to, format_, include_exhausted=include_exhausted, reasoning=reasoning)
     typer.echo(summary.model_dump_json(indent=2) if as_json else f"{summary.num_rows} pairs -> {summary.path}")
 
 
@@ -233,23 +240,26 @@ def tools_try(
 ) -> None:
     """Run one tool on a text and print its evidence."""
     from anyprefer.config import ToolsConfig
+    from anyprefer.runs.naming import name_finding
     from anyprefer.tools.base import Case
     from anyprefer.tools.registry import build_tools
-    from anyprefer.types import Candidate, Task
+    from anyprefer.types import Candidate, Finding, Reply, Task
 
     options: dict[str, Any] = dict(item.partition("=")[::2] for item in option or ())
     tool = build_tools(ToolsConfig(names=(name,), options={name: options} if options else {}))[name]
     task = Task(prompt=text)
-    response = Candidate(index=0, text=text)
+    response = Candidate(index=0, output=Reply.of(text))
     case = Case(task, (response,), response if tool.scope == "candidate" else None)
 
-    async def once() -> str:
+    async def once() -> Finding | str:
         try:
             return await tool.run(tool.default_args(task), case)
         finally:
             await tool.aclose()
 
-    typer.echo(asyncio.run(once()))
+    said = asyncio.run(once())
+    found = said if isinstance(said, Finding) else Finding(content=said)
+    typer.echo("\n".join(part for part in (found.text, name_finding(found)) if part))
 
 
 @app.command()

@@ -93,6 +93,7 @@ def evaluate_win_rate(
     as_json: JsonFlag = False,
 ) -> None:
     """Have the recipe's judge compare two models' answers; run again to resume."""
+    from anyprefer.data.run_dir import RunDir
     from anyprefer.evaluation.win_rate import load_outputs, measure_win_rate
     from anyprefer.recipes import load_recipe
     from anyprefer.runs.journal import Journal
@@ -101,7 +102,7 @@ def evaluate_win_rate(
     answers = load_outputs(first), load_outputs(second)
     folder = out or Path("runs") / f"{loaded.name}-win-rate"
     folder.mkdir(parents=True, exist_ok=True)
-    journal = Journal(folder / "journal.sqlite")
+    journal = Journal(RunDir(folder).journal)
     try:
         report = asyncio.run(measure_win_rate(loaded, *answers, journal, limit=limit, arm=arm))
     finally:

@@ -14,9 +14,9 @@ def report(
     as_json: JsonFlag = False,
 ) -> None:
     """Write one HTML page about a run, with every record; it needs nothing but a browser."""
-    from anyprefer.report.page import write_report
+    from anyprefer import api
 
-    written = write_report(run_dir, out)
+    written = api.write_report(run_dir, out)
     if as_json:
         typer.echo(written.model_dump_json(indent=2))
     else:
@@ -46,11 +46,11 @@ def analyze(
     as_json: JsonFlag = False,
 ) -> None:
     """Look for defects in a preference dataset, and say how hard, how telling and how diverse it is."""
-    from anyprefer.analysis.analysis import Request, analyze_pairs
+    from anyprefer import api
 
-    request = Request(
-        source=source, out=out, benchmarks=tuple(benchmark or ()), compare=tuple(compare or ()), encoder=encoder, size=size,
-        sample=sample, recipe=recipe, include_exhausted=include_exhausted, seed=seed,
+    found = api.analyze(
+        source, lambda line: typer.echo(line, err=True), out=out, benchmarks=tuple(benchmark or ()),
+        compare=tuple(compare or ()), encoder=encoder, size=size, sample=sample, recipe=recipe,
+        include_exhausted=include_exhausted, seed=seed,
     )  # fmt: skip
-    found = analyze_pairs(request, lambda line: typer.echo(line, err=True))
     typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(found.lines()))

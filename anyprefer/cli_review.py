@@ -25,12 +25,13 @@ def review(
 ) -> None:
     """Work through the pairs that wait for a decision, on a page in the browser."""
     from anyprefer.data.records import RecordFile
+    from anyprefer.data.run_dir import RunDir
     from anyprefer.review.agreement import measure_agreement
 
     if not report:
         left = asyncio.run(_work(run_dir, port, store, only_apply=apply))
         typer.echo(f"{left} pairs still wait", err=True)
-    found = measure_agreement(RecordFile(run_dir / "records.jsonl"))
+    found = measure_agreement(RecordFile(RunDir(run_dir).records))
     typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(found.lines()))
 
 

@@ -28,21 +28,15 @@ def train(
     """Train the target on preference pairs with DPO and LoRA; run again to resume."""
     import json
 
+    from anyprefer import api
     from anyprefer.recipes import load_recipe
-    from anyprefer.training.targets import import_training, resolve_target
 
     loaded = load_recipe(recipe, overrides or ())
-    for package in ("torch", "transformers", "peft", "trl", "datasets"):
-        import_training(package)
-    from anyprefer.training.dpo import train_dpo
-    from anyprefer.training.outputs import write_models
-
-    target = resolve_target(loaded, model)
     with _shown_metrics() as show:
-        result = train_dpo(target, data, out, loaded.training, show)
-    typer.echo(json.dumps(result.metrics, indent=2) if as_json else f"adapter -> {result.adapter}")
-    if merge or gguf:
-        typer.echo("\n".join(write_models(target, result.adapter, out, gguf or ()).lines()), err=as_json)
+        made = api.train(loaded, data, out, model=model, merge=merge, gguf=gguf or (), say=show)
+    typer.echo(json.dumps(made.result.metrics, indent=2) if as_json else f"adapter -> {made.result.adapter}")
+    if made.models is not None:
+        typer.echo("\n".join(made.models.lines()), err=as_json)
 
 
 @contextmanager
@@ -76,18 +70,11 @@ def rounds(
     """Run, export, train and evaluate, again and again; run again to go on."""
     from rich.console import Console
 
-    from anyprefer.evaluation.gate import held_out_metric
+    from anyprefer import api
     from anyprefer.recipes import load_recipe
     from anyprefer.runs.progress import Progress
-    from anyprefer.runs.session import default_tasks
-    from anyprefer.training.rounds import Rounds
 
     loaded = load_recipe(recipe, overrides or ())
-    folder = out or Path("runs") / f"{loaded.name}-rounds"
-    gate = held_out_metric if loaded.rounds.benchmark else None
-    work = Rounds(
-        loaded, default_tasks(loaded, tasks), folder.resolve(), Progress(Console(stderr=True)), gate,
-        lambda line: typer.echo(line, err=True),
-    )  # fmt: skip
-    state = work.run()
+    progress = Progress(Console(stderr=True))
+    state = api.rounds(loaded, tasks, out, progress=progress, say=lambda line: typer.echo(line, err=True))
     typer.echo(state.model_dump_json(indent=2) if as_json else "\n".join(state.lines()))

@@ -54,9 +54,11 @@ class JudgeConfig(RoleConfig):
 
     permutations: int = Field(default=1, ge=1, le=24)
     """Orderings of the candidates that are scored and averaged, against position bias. Each costs one call."""
-    method: Literal["listwise", "pointwise"] = "listwise"
+    method: str = "listwise"
     """`listwise` scores all candidates in one reply (the paper's way); `pointwise` one at a time, with its evidence beside it:
-    more calls, shorter prompts, and what small judges need."""
+    more calls, shorter prompts, and what small judges need. Further names are those of registered judges."""
+    show_reasoning: bool = False
+    """Show the judge what a target thought before its answer. Off: a verdict is about what the user gets."""
     expected_score: bool = False
     """Take the expected value over the score token's log-probabilities instead of the score that was written, where the server
     gives them. Breaks the ties of small judges; a large judge's written scores say as much."""
@@ -266,8 +268,8 @@ class Recipe(Section):
     """Short name, used in logs and dataset cards."""
     description: str = ""
     """One sentence for readers of the recipe and the dataset card."""
-    application: Literal["text"] = "text"
-    """Which kind of task this is; tools register for applications."""
+    application: str = "text"
+    """Which kind of task this is: the name of a registered application, which reads, shows, compares and exports its outputs."""
     field: str = "general knowledge"
     """The expertise that the judge and the critic are asked to bring (paper: `task_field`)."""
     examples: str = ""
@@ -327,10 +329,6 @@ class Recipe(Section):
             raise ValueError(
                 f"embedded.slots = {self.embedded.slots} must be at least tools.samples = {self.tools.samples}: the embedded "
                 "server refuses requests for more samples than it has slots"
-            )
-        if judge.method == "pointwise" and judge.permutations > 1:
-            raise ValueError(
-                "judge.permutations orders responses that are shown together: set it to 1 or judge.method = 'listwise'"
             )
         if judge.combine == "meta" and judge.permutations * (1 + len(judge.panel)) < 2:
             raise ValueError(

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from anyprefer.data.run_dir import RunDir
 from anyprefer.recipes import load_recipe, lock_text
 from anyprefer.types import (
     Attempt,
@@ -25,15 +26,18 @@ from anyprefer.types import (
     Critique,
     Evidence,
     Failure,
+    Finding,
     Knowledge,
+    Origin,
     PreferencePair,
     PreferenceRecord,
     Prompts,
     RoleUsage,
+    Side,
     Task,
     ToolCall,
     Verdict,
-)  # fmt: skip
+)
 
 ROLES = ("target", "judge", "aggregator", "critic", "rewriter")
 RARE_WORD = "zyzzogeton"
@@ -103,38 +107,45 @@ class Writer:
         )  # fmt: skip
 
     def _attempt(self, place: int, *, has_pair: bool) -> Attempt:
-        candidates = tuple(Candidate(index=index, text=self.text(3, 9), finish_reason="stop") for index in range(5))
+        candidates = tuple(Candidate(index=index, output=self.text(3, 9), model="openai:some-model") for index in range(5))
         tool = self.random.choice(("calculator", "python", "corpus_search", "web_search"))
         scores = sorted((self.random.randint(2, 20) / 2 for _ in candidates), reverse=True)
         verdicts = tuple(Verdict(candidate=index, analysis=self.text(1, 3), score=scores[index]) for index in range(5))
         differs = has_pair and scores[0] > scores[-1]
-        pair = PreferencePair(
-            chosen=candidates[0].text, rejected=candidates[-1].text, chosen_score=scores[0], rejected_score=scores[-1]
-        ) if differs else None  # fmt: skip
+        best, worst = (
+            Side(origin=Origin(kind="candidate", candidate=one.index, round=place), output=one.output, score=scores[one.index])
+            for one in (candidates[0], candidates[-1])
+        )
+        pair = PreferencePair(chosen=best, rejected=worst) if differs else None
+        calls = tuple(
+            ToolCall(tool=tool, args={"query": self.text(1, 1)}, candidate=index, why=self.text(1, 1)) for index in range(3)
+        )
         return Attempt(
             round=place, prompts=Prompts(target=self.text(1, 2), judge=self.text(1, 2), version=place), candidates=candidates,
-            tool_calls=tuple(ToolCall(tool=tool, args={"query": self.text(1, 1)}, candidate=index, why=self.text(1, 1))
-                             for index in range(3)),
-            evidence=tuple(Evidence(tool=tool, candidate=index, content=self.text(1, 4), seconds=1.5, ok=index != 1)
-                           for index in range(3)),
+            tool_calls=calls, evidence=tuple(self._evidence(call, ok=call.candidate != 1) for call in calls),
             knowledge=Knowledge(text=self.text(2, 4)), verdicts=verdicts, pair=pair,
             critique=Critique(analysis=self.text(2, 4), score=self.random.randint(3, 10) if differs else None),
         )  # fmt: skip
 
+    def _evidence(self, call: ToolCall, *, ok: bool) -> Evidence:
+        supports = self.random.choice((True, False, None)) if ok else None
+        return Evidence(call=call, finding=Finding(content=self.text(1, 4), supports=supports), ok=ok, seconds=1.5)
+
 
 def write_run(folder: Path, num_records: int, seed: int) -> float:
     """A run folder with that many records; gives the mean size of one in bytes."""
+    run = RunDir(folder)
     folder.mkdir(parents=True, exist_ok=True)
     recipe = load_recipe(Path(__file__).parents[1] / "recipes" / "text" / "quickstart.toml")
-    (folder / "recipe.lock.toml").write_text(lock_text(recipe, "5a" * 32, {}))
+    run.lock.write_text(lock_text(recipe, "5a" * 32, {}))
     writer = Writer(seed)
-    with (folder / "records.jsonl").open("w", encoding="utf-8") as file:
+    with run.records.open("w", encoding="utf-8") as file:
         for number in range(num_records):
             record = writer.record(number)
             if record.best_attempt is not None and record.attempts[record.best_attempt].pair is None:
                 record = record.model_copy(update={"best_attempt": None, "status": "exhausted"})
             file.write(record.model_dump_json() + "\n")
-    return (folder / "records.jsonl").stat().st_size / num_records
+    return run.records.stat().st_size / num_records
 
 
 def write_page(folder: Path, page: Path) -> dict[str, float]:
@@ -207,7 +218,7 @@ def use_page(path: Path, middle: str) -> dict[str, float]:
 
 def middle_id(folder: Path) -> str:
     """The id of the record in the middle."""
-    with (folder / "records.jsonl").open(encoding="utf-8") as lines:
+    with RunDir(folder).records.open(encoding="utf-8") as lines:
         ids = [json.loads(line)["task"]["id"] for line in lines]
     return str(ids[len(ids) // 2])
 
@@ -226,7 +237,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.folder or Path(scratch)
         size = write_run(folder, options.records, options.seed)
-        page = folder / "report.html"
+        page = RunDir(folder).report
         command = [sys.executable, __file__, "--write", str(folder), str(page)]
         written = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         in_page = page.stat().st_size

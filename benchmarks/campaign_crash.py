@@ -70,6 +70,11 @@ def store_environment(kind: str, folder: Path) -> Iterator[dict[str, str]]:
         yield {**os.environ, "ANYPREFER_STORE": server.get_uri()}
 
 
+def is_degenerate(chosen: dict[str, Any], rejected: dict[str, Any]) -> bool:
+    """Whether the sides of a pair are equal, or the judge did not prefer the chosen one."""
+    return bool(chosen["output"] == rejected["output"] or chosen["score"] <= rejected["score"])
+
+
 def check(folder: Path, num_tasks: int) -> dict[str, Any]:
     """Every task in one record, no call repeated."""
     records = [json.loads(line) for line in (folder / "out" / "records.jsonl").read_text().splitlines()]
@@ -79,7 +84,7 @@ def check(folder: Path, num_tasks: int) -> dict[str, Any]:
     report = {
         "tasks": num_tasks, "lost": num_tasks - len(ids), "doubled": sum(count - 1 for count in ids.values()),
         "repeated_calls": summary["repeated_calls"], "calls": summary["calls"],
-        "degenerate": sum(pair["chosen"] == pair["rejected"] or pair["chosen_score"] <= pair["rejected_score"] for pair in pairs),
+        "degenerate": sum(is_degenerate(pair["chosen"], pair["rejected"]) for pair in pairs),
         "statuses": Counter(record["status"] for record in records),
         "quarantined": sum((record["error"] or {}).get("kind") == "ProcessDied" for record in records),
     }  # fmt: skip

@@ -15,12 +15,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from anyprefer.agents.judges.base import Material
 from anyprefer.agents.team import Team, build_team
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.backends.providers import Backends
 from anyprefer.data.tasks import load_tasks
 from anyprefer.recipes import parse_recipe
-from anyprefer.types import Candidate, Prompts, Task
+from anyprefer.types import Candidate, Task
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "text"
 _STEP = re.compile(r"<<[^<>=]+=([0-9]+)>>")
@@ -45,17 +46,18 @@ def pairs(path: Path, num: int) -> list[tuple[Task, str, str]]:
     """(task, right, wrong) for the first `num` problems that can be corrupted; the same for every model."""
     rng, found = random.Random(0), []
     for task in load_tasks(path):
-        if task.reference and (wrong := corrupt(task.reference, rng)):
-            found.append((task, plain(task.reference), plain(wrong)))  # noqa: PERF401 - three lines read better
+        if wrong := corrupt(task.answer, rng):
+            found.append((task, plain(task.answer), plain(wrong)))  # noqa: PERF401 - three lines read better
     return found[:num]
 
 
 async def compare(team: Team, task: Task, right: str, wrong: str, round_: int, *, tools: bool) -> str:
     """Score one pair: `right`, `tied` or `wrong` says which the judge preferred."""
-    candidates = [Candidate(index=0, text=right), Candidate(index=1, text=wrong)]
-    calls = await team.judge.choose_tools(task, candidates, round_) if tools else ()
+    candidates = [Candidate(index=0, output=right), Candidate(index=1, output=wrong)]
+    calls = await team.chooser.choose_tools(task, candidates, round_) if tools else ()
     evidence = await team.toolbox.gather(calls, task, candidates, round_)
-    first, second = await team.judge.score(task, candidates, evidence, None, Prompts(), round_)
+    material = Material(task=task, evidence=evidence, knowledge=None, guidance="", round=round_)
+    first, second = await team.judge.score(material, candidates)
     return "tied" if first.score == second.score else "right" if first.score > second.score else "wrong"
 
 

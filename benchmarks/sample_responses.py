@@ -49,9 +49,8 @@ async def draw(client: ModelClient, task: Task, count: int) -> list[str]:
     ]
     site = CallSite(task.id, "target", 0, "sample")
     done = await client.complete([*turns, Message(role="user", content=task.text)], site, n=count)
-    return [
-        text for text, reason in zip(done.texts, done.finish_reasons, strict=True) if reason == "stop" and _MARKED.search(text)
-    ]
+    drawn = zip(done.texts, done.endings, strict=True)
+    return [text for text, ending in drawn if ending == "complete" and _MARKED.search(text)]
 
 
 def finished(out: Path) -> set[str]:
@@ -71,11 +70,11 @@ async def sample(source: Path, out: Path) -> None:
             task_id = f"gsm8k-test-{number:03d}"
             if task_id in done:
                 continue
-            truth = final_answer(task.reference or "") or ""
+            truth = final_answer(task.answer) or ""
             texts = await draw(clients[0], task, 4)
             if not any(same_answer(final_answer(text) or "", truth) for text in texts):
                 texts += await draw(clients[1], task, 4)
-            row = {"id": task_id, "question": task.text, "answer": task.reference, "responses": texts}
+            row = {"id": task_id, "question": task.text, "answer": task.answer, "responses": texts}
             with out.open("a") as file:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
             print(task_id, len(texts), flush=True)

@@ -17,9 +17,10 @@ linkcheck_ignore = [r"https?://"]  # other people's sites are down at times; our
 exclude_patterns = ["_build"]
 
 REPOSITORY_LINKS = {
-    "../benchmarks/RESULTS.md": "results.md", "../anyprefer/config.py": "reference.md",
-    "../anyprefer/training_config.py": "reference.md",
-}  # fmt: skip
+    "../benchmarks/RESULTS.md": "results.md",
+    "../anyprefer/config": "reference.md",
+    "../anyprefer/config/training.py": "reference.md",
+}
 """Links that lead to files where the pages are read in the repository, and to pages here."""
 
 
@@ -36,8 +37,15 @@ def _relink(app: object, name: str, source: list[str]) -> None:
 def _double_backticks(app: object, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Docstrings are written as Markdown; Sphinx reads reStructuredText."""
     text = re.sub(r"(?<!`)`([^`]+)`(?!`)", lambda found: f"``{' '.join(found[1].split())}``", "\n".join(lines))
+    text = re.sub(r"^( *)Example:\n((?:\1 +.*\n|\s*\n)+)", _literal, text + "\n", flags=re.MULTILINE)
     lines[:] = text.split("\n")
     _attributes[name] = list(lines)
+
+
+def _literal(found: re.Match[str]) -> str:
+    """An example is code, not a paragraph."""
+    code = "".join(f"    {line}\n" if line.strip() else "\n" for line in found[2].splitlines())
+    return f"{found[1]}Example:\n{found[1]}    ::\n\n{code}\n"
 
 
 def _whole_attributes(app: object, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:

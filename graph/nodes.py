@@ -7,11 +7,10 @@ from langgraph.errors import NodeError
 from langgraph.types import Command, interrupt
 from pydantic import ValidationError
 
-from anyprefer.agents.pairing import form_pair
-from anyprefer.agents.review import best_of, reasons_for_review
+from anyprefer.agents.judges.base import Material
+from anyprefer.agents.outcome import best_of, form_pair, is_accepted, reasons_for_review
 from anyprefer.agents.team import Team
 from anyprefer.errors import DataError, ModelError, ToolError
-from anyprefer.graph.routing import is_accepted
 from anyprefer.graph.state import SynthesisState
 from anyprefer.types import Attempt, Critique, Failure, PreferencePair, Prompts, Review
 
@@ -35,7 +34,7 @@ class Nodes:
 
     async def select_tools(self, state: SynthesisState) -> Update:
         """Let the judge choose tool calls."""
-        return {"tool_calls": await self.team.judge.choose_tools(state["task"], state["candidates"], state["round"])}
+        return {"tool_calls": await self.team.chooser.choose_tools(state["task"], state["candidates"], state["round"])}
 
     async def gather_evidence(self, state: SynthesisState) -> Update:
         """Run the chosen calls side by side."""
@@ -52,14 +51,16 @@ class Nodes:
 
     async def score_candidates(self, state: SynthesisState) -> Update:
         """Let the judge score every candidate."""
-        verdicts = await self.team.judge.score(
-            state["task"], state["candidates"], state["evidence"], state["knowledge"], state["prompts"], state["round"]
-        )
-        return {"verdicts": verdicts}
+        material = Material(
+            task=state["task"], evidence=state["evidence"], knowledge=state["knowledge"], guidance=state["prompts"].judge,
+            round=state["round"],
+        )  # fmt: skip
+        return {"verdicts": await self.team.judge.score(material, state["candidates"])}
 
     async def form_pair(self, state: SynthesisState) -> Update:
         """Pick the pair by rank, or note why there is none."""
-        pair, why_not = form_pair(state["task"], state["candidates"], state["verdicts"], self.team.recipe.pair)
+        config, same = self.team.recipe.pair, self.team.application.same
+        pair, why_not = form_pair(state["task"], state["candidates"], state["verdicts"], config, state["round"], same)
         return {"pair": pair, "no_contrast": why_not}
 
     async def critique_pair(self, state: SynthesisState) -> Update:
@@ -85,8 +86,11 @@ class Nodes:
         """
         attempt, recipe, task_id = state["attempts"][best_of(state["attempts"])], self.team.recipe, state["task"].id
         pair = cast(PreferencePair, attempt.pair)  # the route leads here with a pair alone
-        reasons = reasons_for_review(recipe, task_id, attempt, accepted=is_accepted(recipe, attempt))
-        request: dict[str, Any] = {"task_id": task_id, "reasons": reasons, "reward": attempt.reward, **pair.model_dump()}
+        reasons = reasons_for_review(recipe, task_id, attempt)
+        request: dict[str, Any] = {
+            "task_id": task_id, "reasons": reasons, "reward": attempt.reward, "chosen": pair.chosen.text,
+            "rejected": pair.rejected.text, "chosen_score": pair.chosen.score, "rejected_score": pair.rejected.score,
+        }  # fmt: skip
         while True:
             try:
                 review = Review.model_validate(interrupt(request))

@@ -3,15 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from anyprefer.agents.review import best_of, reasons_for_review
+from anyprefer.agents.outcome import best_of, is_accepted, reasons_for_review
 from anyprefer.config import Recipe
 from anyprefer.graph.state import SynthesisState
-from anyprefer.types import Attempt
-
-
-def is_accepted(recipe: Recipe, attempt: Attempt) -> bool:
-    """Whether an attempt made a pair and its reward reaches the threshold; without a critic every pair does."""
-    return attempt.pair is not None and (not recipe.critic.enabled or attempt.reward >= recipe.loop.threshold)
 
 
 @dataclass(frozen=True)
@@ -33,5 +27,4 @@ class Routes:
         if not accepted and loop.feedback != "none" and state["round"] < loop.max_rounds:
             return "rewrite_prompts"
         best = attempts[best_of(attempts)]
-        reasons = reasons_for_review(self.recipe, state["task"].id, best, accepted=is_accepted(self.recipe, best))
-        return "review_pair" if reasons else "record_preference"
+        return "review_pair" if reasons_for_review(self.recipe, state["task"].id, best) else "record_preference"

@@ -27,7 +27,7 @@ from anyprefer.graph.nodes import Nodes, Update
 from anyprefer.graph.routing import Routes
 from anyprefer.graph.state import SynthesisState
 from anyprefer.recipes import load_locked, load_recipe, parse_recipe
-from anyprefer.types import Prompts, Task
+from anyprefer.types import Prompts, Reply, Task
 
 DEFAULT_RECIPE = Path("recipes/text/quickstart.toml")
 
@@ -51,8 +51,6 @@ class StudioInput(TypedDict):
     """What the target model is asked."""
     reference: NotRequired[str]
     """A trusted answer, if there is one."""
-    images: NotRequired[list[str]]
-    """Paths of images, for targets that see."""
 
 
 class StudioState(SynthesisState):
@@ -60,7 +58,6 @@ class StudioState(SynthesisState):
 
     prompt: str
     reference: NotRequired[str]
-    images: NotRequired[list[str]]
 
 
 def _setting(default: Any, description: str, *nodes: str) -> Any:
@@ -172,7 +169,8 @@ def _says(update: Update) -> str:
     if update.get("critique") is not None:
         return f"reward {update['critique'].score or 'none'}"
     if update.get("pair") is not None:
-        return f"a pair with margin {update['pair'].margin:.3g}"
+        margin = update["pair"].margin
+        return "a pair" if margin is None else f"a pair with margin {margin:.3g}"
     if update.get("no_contrast"):
         return f"no pair: {update['no_contrast']}"
     words = {"candidates": "responses", "tool_calls": "tool calls", "evidence": "findings", "verdicts": "verdicts"}
@@ -181,7 +179,8 @@ def _says(update: Update) -> str:
 
 async def read_task(state: StudioState) -> Update:
     """Begin a task; whatever the thread held before is cleared."""
-    task = Task(prompt=state["prompt"], reference=state.get("reference"), images=tuple(state.get("images") or ()))
+    reference = state.get("reference")
+    task = Task(prompt=state["prompt"], reference=Reply.of(reference) if reference else None)
     return {"task": task, "round": 0, "prompts": Prompts(), "attempts": Overwrite([]), "review": None, "record": None}
 
 

@@ -1,9 +1,11 @@
-"""What every test starts from: LangGraph's strict serializer and an environment without keys or tracing."""
+"""What every test starts from, without a key or tracing, and what a run ends with: why tests were skipped."""
 
 import os
 
 os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"  # LangGraph reads it once, at import
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # likewise torch: threads that spin slow each other down
+
+from collections import Counter
 
 import pytest
 
@@ -14,3 +16,18 @@ def clean_environment(monkeypatch):
     for name in os.environ:
         if name.endswith("_API_KEY") or name.startswith(("LANGCHAIN_", "LANGSMITH_")):
             monkeypatch.delenv(name)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say what was not tested and why: a count for each reason, the most frequent first."""
+    reasons = Counter(_reason(report.longrepr) for report in terminalreporter.getreports("skipped"))
+    if reasons:
+        terminalreporter.section("skipped, by reason")
+        for reason, count in reasons.most_common():
+            terminalreporter.line(f"{count:5}  {reason}")
+
+
+def _reason(place):
+    """The words of a skipped test's place, which is a file, a line and `Skipped: REASON`."""
+    text = place[2] if isinstance(place, tuple) else str(place)
+    return " ".join(text.removeprefix("Skipped: ").split())

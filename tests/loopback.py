@@ -30,6 +30,8 @@ class LoopbackModel:
         self.completed: Counter[str] = Counter()
         """SHA-256 of a request body -> replies sent in full."""
         self.before: Callable[[Body], int | None] = lambda body: None
+        self.finish: Callable[[Body, int], str] = lambda body, choice: "stop"
+        """How a choice ends, as the server calls it."""
         self.delay_seconds = 0.0
         self.logprobs = True
         """Whether the server knows log-probabilities."""
@@ -104,7 +106,7 @@ class LoopbackModel:
         if isinstance(value, dict) and "tool_calls" in value:
             return {"index": number, "finish_reason": "tool_calls", "message": {"role": "assistant", "content": None, **value}}
         text = value if isinstance(value, str) else json.dumps(value)
-        choice = {"index": number, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+        choice = {"index": number, "finish_reason": self.finish(body, number), "message": {"role": "assistant", "content": text}}
         if body.get("logprobs") and self.logprobs:
             choice["logprobs"] = {"content": [_token(letter) for letter in text]}
         return choice

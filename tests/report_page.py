@@ -4,6 +4,8 @@ import re
 from contextlib import contextmanager
 from typing import Any
 
+from lineage import side
+
 from anyprefer.report.archive import write_archive
 from anyprefer.report.assets import read_script, read_style, script_source
 from anyprefer.types import (
@@ -12,6 +14,8 @@ from anyprefer.types import (
     Critique,
     Evidence,
     Failure,
+    Finding,
+    Image,
     Knowledge,
     Message,
     PreferencePair,
@@ -20,6 +24,7 @@ from anyprefer.types import (
     Review,
     RoleUsage,
     Task,
+    Text,
     ToolCall,
     Verdict,
 )  # fmt: skip
@@ -37,6 +42,11 @@ content="default-src 'none'; style-src 'unsafe-inline'; script-src {{ source }};
 NUM_RECORDS = 130
 EVIL = "</script><script>window.evil = 1</script><img src=x onerror='window.evil = 1'>"
 BIG_SEED = 2**63 + 1
+PICTURE = Image(sha256="ca" * 32, media_type="image/png")
+
+
+def failed_call():
+    return Evidence(call=ToolCall(tool="python", candidate=1), finding=Finding(content="boom"), ok=False, seconds=0.5)
 
 
 def attempt(number, place=0, text="", **changes):
@@ -48,11 +58,11 @@ def attempt(number, place=0, text="", **changes):
     )
     values: dict[str, Any] = {
         "round": place, "prompts": Prompts(target=f"Think {'twice' if place else 'once'}." if place else "", version=place),
-        "candidates": (Candidate(index=0, text=chosen, model="alpha"), Candidate(index=1, text=rejected, finish_reason="length")),
+        "candidates": (Candidate(index=0, output=chosen, model="alpha"), Candidate(index=1, output=rejected, ending="cut")),
         "tool_calls": (ToolCall(tool="python", args={"code": "print(1)"}, candidate=1, why="to be sure"),),
-        "evidence": (Evidence(tool="python", candidate=1, content="boom", ok=False, seconds=0.5),) if number % 2 else (),
+        "evidence": (failed_call(),) if number % 2 else (),
         "knowledge": Knowledge(text="prices are known"), "verdicts": verdicts,
-        "pair": PreferencePair(chosen=chosen, rejected=rejected, chosen_score=9, rejected_score=verdicts[1].score),
+        "pair": PreferencePair(chosen=side(0, chosen, 9, place), rejected=side(1, rejected, verdicts[1].score, place)),
         "critique": Critique(analysis="a clear contrast", score=number % 10 + 1),
     }  # fmt: skip
     return Attempt(**{**values, **({} if number % 2 else {"tool_calls": ()}), **changes})
@@ -82,18 +92,19 @@ def special_records():
         error=Failure(kind="ModelCallError", message="timed out", node="judge"),
     )
     yield PreferenceRecord(task=Task(id="pairless", prompt="never"), status="exhausted", attempts=(none,))
-    messages = (Message(role="system", content="Be kind."), Message(role="user", content="Describe it."))
-    yield base.model_copy(update={"task": Task(id="image", prompt=messages, images=("cats/one.png",))})
+    messages = (Message(role="system", content="Be kind."), Message(role="user", content=(Text(text="Describe it."), PICTURE)))
+    yield base.model_copy(update={"task": Task(id="image", prompt=messages)})
     reviews = [Review(decision="swap", reviewer="Ann", reason="the wrong way round"), Review(decision="edit", chosen="by hand")]
     for review in (*reviews, Review(decision="reject", reason="both are bad")):
         status = "rejected" if review.decision == "reject" else "accepted"
         yield base.model_copy(update={"task": Task(id=review.decision, prompt="x"), "review": review, "status": status})
     yield base.model_copy(update={"task": Task(id="long", prompt="long"), "attempts": (attempt(1, text="word " * 20000),) * 2})
     evil = f"{EVIL} \0 \u202e abc"
-    task = Task(id=f"{EVIL}&'\"#=%", prompt=f"{EVIL} prompt \u202e", reference=evil, images=(EVIL,), metadata={EVIL: EVIL})
+    task = Task(id=f"{EVIL}&'\"#=%", prompt=f"{EVIL} prompt \u202e", reference=evil, metadata={EVIL: EVIL})
     hostile = attempt(
         1, text=evil, knowledge=Knowledge(text=evil), tool_calls=(ToolCall(tool=EVIL, args={EVIL: EVIL}, why=evil),),
-        evidence=(Evidence(tool=EVIL, args={EVIL: [EVIL]}, content=evil, seconds=1),), critique=Critique(analysis=evil),
+        evidence=(Evidence(call=ToolCall(tool=EVIL, args={EVIL: [EVIL]}), finding=Finding(content=evil), seconds=1),),
+        critique=Critique(analysis=evil),
     )  # fmt: skip
     yield base.model_copy(
         update={

@@ -64,9 +64,11 @@ _COMMENT = re.compile(
     re.IGNORECASE,
 )
 """What "the answer is" also goes on with."""
-_SENTENCE_END = re.compile(r"[.!?](?=[*_)\"']*+(?:\s|$))")
-_ABBREVIATION = re.compile(r"(?:\b(?:Dr|Mr|Mrs|Ms|St|Jr|Sr|vs|approx|Mt|a\.m|p\.m)|(?<=[\w.] )[A-Z]|\b[A-Z]\.[A-Z])\Z")
-_INITIAL = re.compile(r"\. [A-Z]\.(?=\s)")
+_SENTENCE_END = re.compile(
+    r"(?<!\b(?:Dr|Mr|Ms|St|Jr|Sr|vs|Mt))(?<!\b(?:Mrs|a\.m|p\.m|[A-Z]\.[A-Z]))(?<!\bapprox)(?<![\w.] [A-Z])"
+    r"[.!?](?! [A-Z]\.\s)(?=[*_)\"']*+(?:\s|$))"
+)
+"""Not at a title or an initial."""
 _REASON = re.compile(r",? because\b|, (?:which|since|so|as)\b")
 _LEAD = re.compile(r"(?:[\s*_>`]|\\[\[(]|\$\$)*+")
 
@@ -221,14 +223,10 @@ def _inside_braces(text: str) -> str:
 
 
 def _first_sentence(text: str) -> str:
-    """The first sentence, which does not end at an initial or a title, without a reason that follows."""
+    """The first sentence, without a reason that follows."""
     lead = _LEAD.match(text)
     line = text[lead.end() if lead else 0 :].split("\n", 1)[0]
-    for match in _SENTENCE_END.finditer(line):
-        if not _ABBREVIATION.search(line[: match.start()]) and not _INITIAL.match(line, match.start()):
-            line = line[: match.start()]
-            break
-    return _REASON.split(line, maxsplit=1)[0]
+    return _REASON.split(_SENTENCE_END.split(line, maxsplit=1)[0], maxsplit=1)[0]
 
 
 def _read_short(plain: str) -> str | None:

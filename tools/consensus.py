@@ -1,81 +1,68 @@
 """Compare the final answers of all responses: which one a response gives and how many others give the same.
 
 Among several samples of one model, the answer that most of them reach is right more often than a single one (Wang et al.
-2022, "Self-consistency improves chain of thought reasoning in language models"). It is a hint, since a model can be wrong
-the same way many times.
+2022, "Self-consistency improves chain of thought reasoning in language models"). It is a hint and no verification: a model can
+be wrong the same way many times, and a hard task's right answer is often the rare one. So the finding counts, and speaks
+neither for nor against a response.
 """
 
 import asyncio
 from collections.abc import Sequence
-from typing import ClassVar
 
-from anyprefer.errors import ToolError
 from anyprefer.tools.answers import choice_of, final_answer, same_answer
-from anyprefer.tools.base import Case, Scope, ToolArgs, ToolOptions
-from anyprefer.types import Candidate, Task
+from anyprefer.tools.base import Case, NoOptions, Tool, ToolArgs
+from anyprefer.types import Candidate, Finding
 
 MAX_ANSWERS = 10
 """Different answers that are listed."""
 NONE_STATED = "none stated"
 
 
-class Consensus:
+class Consensus(Tool["Consensus.Args", NoOptions]):
     """A candidate tool that counts how many responses give the same final answer."""
 
-    name: ClassVar[str] = "consensus"
-    description: ClassVar[str] = (
+    name = "consensus"
+    description = (
         "Reads the final answer out of every response and counts which ones agree; use it when a task has one right answer."
     )
-    scope: ClassVar[Scope] = "candidate"
+    scope = "candidate"
 
     class Args(ToolArgs):
         """The tool needs no arguments: it reads the responses."""
 
-    class Options(ToolOptions):
-        """The tool has no settings."""
-
-    def __init__(self, options: ToolOptions) -> None:
-        """Nothing is needed."""
-
-    def default_args(self, task: Task) -> ToolArgs:
-        """The only arguments there are."""
-        return self.Args()
-
-    async def run(self, args: ToolArgs, case: Case) -> str:
+    async def run(self, args: Args, case: Case) -> Finding:
         """Report the answer of the response and those of all, reading in a thread.
 
         Raises:
             ToolError: There is no response to read.
         """
-        if case.candidate is None:
-            raise ToolError("consensus compares a response with the others and got none: call it once per candidate")
-        report = await asyncio.to_thread(compare_answers, case.task.text, case.candidate, case.candidates)
-        return report.encode("utf-8", "replace").decode()
-
-    async def aclose(self) -> None:
-        """Nothing is held."""
+        return await asyncio.to_thread(compare_answers, case.task.text, case.response(self.name), case.candidates)
 
 
-def compare_answers(prompt: str, candidate: Candidate, candidates: Sequence[Candidate]) -> str:
-    """Say what a response answers and how the answers of all responses, which include it, are distributed."""
+def compare_answers(prompt: str, candidate: Candidate, candidates: Sequence[Candidate]) -> Finding:
+    """Say what a response answers and how the answers of all responses, which include it, are distributed.
+
+    Returns:
+        Votes and value are the responses that give the same answer, as a number and as a share of all.
+    """
     own = _read_answer(prompt, candidate)
     answers = [_read_answer(prompt, item) for item in candidates] or [own]
     lead = "No final answer was found in this response." if own is None else f"The final answer of this response is {own}."
     if len(answers) == 1:
-        return f"{lead} There is no other response to compare it with."
+        return Finding(content=f"{lead} There is no other response to compare it with.")
     groups = _count_answers(answers)
     if own is None:
-        return f"{lead} The final answers of the {len(answers)} responses: {_list_counts(groups)}."
+        return Finding(content=f"{lead} The final answers of the {len(answers)} responses: {_list_counts(groups)}.")
     shared = sum(count for answer, count in groups if _agree(answer, own))
     others = [(answer, count) for answer, count in groups if not _agree(answer, own)]
-    if not others:
-        return f"{lead} All {len(answers)} responses give it."
-    return f"{lead} {shared} of {len(answers)} responses {'gives' if shared == 1 else 'give'} it; others: {_list_counts(others)}."
+    told = f"{shared} of {len(answers)} responses {'gives' if shared == 1 else 'give'} it; others: {_list_counts(others)}."
+    content = f"{lead} {told if others else f'All {len(answers)} responses give it.'}"
+    return Finding(content=content, value=shared / len(answers), votes=(shared, len(answers)))
 
 
 def _read_answer(prompt: str, candidate: Candidate) -> str | None:
     """The final answer, as the letter of an option where the prompt lists options."""
-    answer = final_answer(candidate.text, is_complete=candidate.finish_reason != "length")
+    answer = final_answer(candidate.text, is_complete=candidate.ending != "cut")
     return answer if answer is None else choice_of(answer, prompt) or answer
 
 

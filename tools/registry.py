@@ -1,81 +1,138 @@
-"""The registry: built-in tools and those of other packages, by name, imported only when a recipe names them."""
+"""The registry: built-in tools, those of other packages and one's own, by name, imported only when a recipe names them.
+
+A name without a colon is a built-in tool, one of an entry point, or one that `register` was given; `module:NAME` imports a
+function with the decorator `tool`, or a subclass of `Tool`; a prefix such as `mcp:` leads to another framework.
+"""
 
 import difflib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, ClassVar, Protocol, cast
+from importlib.metadata import entry_points
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from pydantic import ValidationError
 
 from anyprefer.config import ToolsConfig
-from anyprefer.errors import ConfigError
+from anyprefer.errors import ConfigError, ToolError
 from anyprefer.tools.base import Tool, ToolArgs, ToolOptions
+from anyprefer.tools.function import make_tool_class, marked_tool
+from anyprefer.types import Task
 
 ENTRY_POINTS = "anyprefer.tools"
 """The entry-point group in which other packages register tools."""
 
 BUILT_IN = {
-    "calculator": "anyprefer.tools.calculator:Calculator",
+    "calculator": "anyprefer.tools.arithmetic.calculator:Calculator",
     "consensus": "anyprefer.tools.consensus:Consensus",
-    "corpus_search": "anyprefer.tools.corpus_search:CorpusSearch",
-    "python": "anyprefer.tools.python:PythonTool",
+    "corpus_search": "anyprefer.tools.corpus.search:CorpusSearch",
+    "python": "anyprefer.tools.python.tool:PythonTool",
     "reward_model": "anyprefer.tools.reward_model:RewardModel",
-    "web_search": "anyprefer.tools.web_search:WebSearch",
+    "web_search": "anyprefer.tools.web.search:WebSearch",
 }
 """Name -> import path. A built-in name cannot be taken by another package."""
 
 ADAPTERS = {
-    "langchain": "anyprefer.tools.langchain_tool:LangChainAdapter",
-    "mcp": "anyprefer.tools.mcp_tool:McpAdapter",
+    "langchain": "anyprefer.tools.foreign.langchain:LangChainAdapter",
+    "mcp": "anyprefer.tools.foreign.mcp:McpAdapter",
 }
 """Prefix of `PREFIX:...` names -> what makes the tools of another framework."""
 
-_METHODS = ("default_args", "run", "aclose")
+REGISTERED: dict[str, type[Tool]] = {}
+"""Name -> what `register` was given in this process."""
+
+Own = TypeVar("Own", bound=Callable[..., Any])
 
 
 class ToolAdapter(Protocol):
     """Makes the tools of one prefix for one recipe, so that they can share what they need."""
 
     Options: ClassVar[type[ToolOptions]]
+    extra: ClassVar[str]
+    """As of a `Tool`."""
 
-    def make(self, name: str, options: ToolOptions) -> object:
-        """Make a tool; its attributes fit `Tool`, but are its own and not its class's.
+    def make(self, name: str, options: Any) -> Tool:
+        """Make a tool.
+
+        Args:
+            name: As the recipe has it.
+            options: An instance of `Options`.
 
         Raises:
             ConfigError: It cannot be made.
         """
 
 
+def register(found: Own) -> Own:
+    """Make a function or a subclass of `Tool` known by its name in this process, as a notebook does; it may be registered again.
+
+    Raises:
+        ConfigError: It is no tool, or its name is a built-in's.
+    """
+    kind: Any = found if inspect.isclass(found) else marked_tool(found) or make_tool_class(found)
+    name = str(getattr(kind, "name", ""))
+    if problems := list_problems(name, kind):
+        raise ConfigError(f"{_shorten(repr(found))} is no tool: {'; '.join(problems)}; see anyprefer.tools.base.Tool")
+    if name in BUILT_IN or ":" in name:
+        raise ConfigError(f"a tool cannot be registered as {name!r}: it is the name of a built-in tool or a path; choose another")
+    REGISTERED[name] = kind
+    return found
+
+
 def available_tools() -> dict[str, str]:
-    """Name -> where the tool comes from, as `module:Class`, without importing any."""
+    """Name -> where the tool comes from, as `module:NAME`, without importing any."""
     foreign = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
-    return {**foreign, **BUILT_IN}
+    own = {name: f"{kind.__module__}:{kind.__qualname__}" for name, kind in REGISTERED.items()}
+    return {**foreign, **own, **BUILT_IN}
 
 
 def load_tool_class(name: str) -> type[Tool]:
-    """Import a tool by name.
+    """Find a tool by name.
 
     Raises:
         ConfigError: There is no such tool, two packages claim it, it cannot be imported, or it is no tool.
     """
+    if name in REGISTERED:
+        return REGISTERED[name]
+    path = name if ":" in name else _path_of(name)
+    found = _import_tool(name, path)
+    kind = marked_tool(found) or found
+    expected = getattr(kind, "name", None) if ":" in name else name
+    if problems := list_problems(expected, kind):
+        raise ConfigError(f"tool {name!r} ({path}) is no tool: {'; '.join(problems)}; see anyprefer.tools.base.Tool")
+    return cast("type[Tool]", kind)
+
+
+def _path_of(name: str) -> str:
+    """Where a built-in tool or one of an entry point lies.
+
+    Raises:
+        ConfigError: There is none of this name, or more than one.
+    """
     known = available_tools()
     if name not in known:
         raise ConfigError(f"tools.names: there is no tool {name!r}; {_suggest(name, known)}")
-    point = EntryPoint(name, known[name], ENTRY_POINTS)
     claims = {other.value for other in entry_points(group=ENTRY_POINTS, name=name)}
     if name not in BUILT_IN and len(claims) > 1:
         raise ConfigError(f"tools.names: {name!r} is claimed by {' and '.join(sorted(claims))}; uninstall all but one")
+    return known[name]
+
+
+def _import_tool(name: str, path: str) -> Any:
+    """Import what a path names.
+
+    Raises:
+        ConfigError: It cannot be imported; a function that is no tool says why.
+    """
     try:
-        found: Any = _import_object(point.value)
+        return _import_object(path)
+    except ConfigError:
+        raise
     except Exception as error:
-        raise ConfigError(
-            f"tool {name!r} ({point.value}) cannot be imported: {type(error).__name__}: {error}; mend or uninstall its package"
-        ) from error
-    if problems := list_problems(name, found):
-        raise ConfigError(f"tool {name!r} ({point.value}) is no tool: {'; '.join(problems)}; see anyprefer.tools.base.Tool")
-    return cast("type[Tool]", found)
+        fix = "mend or uninstall its package"
+        if path == name:
+            fix = f"install it or set PYTHONPATH, or write one of the prefixes {', '.join(f'{key}:' for key in ADAPTERS)}"
+        raise ConfigError(f"tool {name!r} ({path}) cannot be imported: {type(error).__name__}: {error}; {fix}") from error
 
 
 def _import_object(path: str) -> Any:
@@ -83,19 +140,21 @@ def _import_object(path: str) -> Any:
     return getattr(import_module(module.strip()), attribute.strip())
 
 
-def list_problems(name: str, found: Any) -> list[str]:
+def list_problems(name: str | None, found: Any) -> list[str]:
     """What a class lacks to be the tool of this name; an empty list where it fits."""
-    if not inspect.isclass(found):
-        return [f"it is {found!r}, not a class"]
-    parts: dict[str, Any] = {part: getattr(found, part, None) for part in (*Tool.__annotations__, *_METHODS)}
+    if inspect.isfunction(found):
+        return [f"{found.__qualname__} is a function without the decorator anyprefer.tool"]
+    if not inspect.isclass(found) or not issubclass(found, Tool):
+        return [f"it is {_shorten(repr(found))}, not a subclass of Tool"]
+    names = ("name", "scope", "description", "Args", "Options", "run", "aclose")
+    parts: dict[str, Any] = {part: getattr(found, part, None) for part in names}
     checks = {
-        f"name must be {name!r}": parts["name"] == name,
+        f"name must be {name!r}": parts["name"] == name and isinstance(name, str) and name != "",
         "scope must be 'task' or 'candidate'": parts["scope"] in ("task", "candidate"),
         "description must be one sentence": isinstance(parts["description"], str) and parts["description"].strip() != "",
         "Args must be a subclass of ToolArgs": _is_subclass(parts["Args"], ToolArgs),
         "Options must be a subclass of ToolOptions": _is_subclass(parts["Options"], ToolOptions),
-        "default_args must be a method": callable(parts["default_args"]),
-        "run must be a coroutine method": inspect.iscoroutinefunction(parts["run"]),
+        "run must be a coroutine method of its own": inspect.iscoroutinefunction(parts["run"]) and found.run is not Tool.run,
         "aclose must be a coroutine method": inspect.iscoroutinefunction(parts["aclose"]),
     }
     return [f"{rule}, not {_shorten(repr(parts[rule.split()[0]]))}" for rule, holds in checks.items() if not holds]
@@ -123,14 +182,41 @@ def build_tools(config: ToolsConfig) -> dict[str, Tool]:
     for name in dict.fromkeys(config.names):
         try:
             kind = _find_maker(name, config, adapters)
-            plans.append((name, kind, kind.Options.model_validate(config.options.get(name, {}))))
+            plans.append((name, kind, validate_options(name, kind, config.options.get(name, {}))))
         except ConfigError as error:
             mistakes.append(str(error))
-        except ValidationError as error:
-            mistakes.extend(_explain_options(name, kind.Options, error))
     if mistakes:
         raise ConfigError("\n".join(mistakes))
-    return {name: _make_tool(name, kind, options) for name, kind, options in plans}
+    tools = {name: _make_tool(name, kind, options) for name, kind, options in plans}
+    if config.choose == "always":
+        _check_defaults(tools)
+    return tools
+
+
+def validate_options(name: str, kind: "type[Tool] | ToolAdapter", raw: Mapping[str, Any]) -> ToolOptions:
+    """Check a tool's options.
+
+    Raises:
+        ConfigError: It has a line for each wrong one.
+    """
+    try:
+        options: ToolOptions = kind.Options.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain_options(name, kind.Options, error))) from error
+    return options
+
+
+def _check_defaults(tools: Mapping[str, Tool]) -> None:
+    """Refuse tools that are always called although no arguments can be guessed.
+
+    Raises:
+        ConfigError: There is such a tool.
+    """
+    for name, tool in tools.items():
+        try:
+            tool.default_args(Task(prompt="x"))
+        except ToolError as error:
+            raise ConfigError(f"tools.choose = 'always' cannot call {name!r}: {error}; set tools.choose = 'judge'") from error
 
 
 def _find_maker(name: str, config: ToolsConfig, adapters: dict[str, ToolAdapter]) -> type[Tool] | ToolAdapter:
@@ -144,13 +230,14 @@ def _find_maker(name: str, config: ToolsConfig, adapters: dict[str, ToolAdapter]
 
 
 def _make_tool(name: str, kind: type[Tool] | ToolAdapter, options: ToolOptions) -> Tool:
-    if not isinstance(kind, type):
-        return cast("Tool", kind.make(name, options))
     try:
-        return kind(options)
+        made = kind(options) if isinstance(kind, type) else kind.make(name, options)
     except ImportError as error:
-        fix = "pip install 'anyprefer[tools]'" if name in BUILT_IN else f"install what {kind.__module__} needs"
-        raise ConfigError(f"tool {name!r} needs a package that is not installed ({error}): {fix}") from error
+        fix = f"pip install 'anyprefer[{kind.extra}]'" if kind.extra else f"install what {kind.__module__} needs"
+        raise ConfigError(f"the tool {name!r} needs a package that is not installed ({error}): {fix}") from error
+    if ":" in name:
+        made.name = name  # calls and evidence know it by the recipe's name
+    return made
 
 
 def _explain_unused(name: str, config: ToolsConfig) -> str:

@@ -15,13 +15,13 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from anyprefer.errors import ConfigError, ToolError
-from anyprefer.tools.base import Case, Scope, ToolArgs, ToolOptions
-from anyprefer.types import Candidate, Task
+from anyprefer.tools.base import Case, Tool, ToolArgs, ToolOptions
+from anyprefer.types import Candidate, Finding, Task
 
 logger = logging.getLogger(__name__)
 
@@ -57,53 +57,51 @@ class RewardOptions(ToolOptions):
     """Responses in one forward pass: eight of the longest fit beside the default model on a GPU of 40 GiB."""
 
 
-class RewardModel:
+class RewardModel(Tool["RewardModel.Args", RewardOptions]):
     """A candidate tool that scores a response with a reward model and ranks it among the others."""
 
-    name: ClassVar[str] = "reward_model"
-    description: ClassVar[str] = (
-        "Scores a response with a trained reward model and ranks it among the others; use it for general helpfulness."
-    )
-    scope: ClassVar[Scope] = "candidate"
-    Options: ClassVar[type[ToolOptions]] = RewardOptions
+    name = "reward_model"
+    description = "Scores a response with a trained reward model and ranks it among the others; use it for general helpfulness."
+    scope = "candidate"
+    extra = "train"
 
     class Args(ToolArgs):
         """The tool needs no arguments: it reads the prompt and the responses."""
 
-    def __init__(self, options: ToolOptions) -> None:
+    def __init__(self, options: RewardOptions) -> None:
         """Load the tokenizer and the model.
 
         Raises:
-            ConfigError: torch or transformers is missing, or the model cannot be loaded or is no reward model.
+            ConfigError: The model cannot be loaded or is no reward model.
+            ImportError: torch or transformers is missing.
         """
-        self._options = RewardOptions.model_validate(options.model_dump())
-        self._scorer: Scorer | None = load_scorer(self._options)
+        super().__init__(options)
+        self._scorer: Scorer | None = load_scorer(options)
         self._max_tokens = self._scorer.max_tokens
         self._waiting: deque[tuple[Conversation, asyncio.Future[Score | ToolError]]] = deque()
         self._results: OrderedDict[Conversation, asyncio.Future[Score | ToolError]] = OrderedDict()
         self._worker: asyncio.Task[None] | None = None
 
-    def default_args(self, task: Task) -> ToolArgs:
-        """The only arguments there are."""
-        return self.Args()
-
-    async def run(self, args: ToolArgs, case: Case) -> str:
+    async def run(self, args: Args, case: Case) -> Finding:
         """Report the score of the response, the range of all scores and its rank.
 
+        The value is the score. It speaks neither for nor against a response: no score is the border between right and wrong.
+
         Raises:
-            ToolError: There is no response to score, or the model gave it no number.
+            ToolError: There is no response to score, the task has pictures, or the model gave no number.
         """
-        if case.candidate is None:
-            raise ToolError("the reward model scores a response and got none: call it once per candidate")
-        candidates = case.candidates or (case.candidate,)
-        own = self._request(_conversation(case.task, case.candidate))
+        if case.task.images:
+            raise ToolError("the reward model reads text alone, and the task has pictures")
+        candidate = case.response(self.name)
+        candidates = case.candidates or (candidate,)
+        own = self._request(_conversation(case.task, candidate))
         futures = [own, *(self._request(_conversation(case.task, item)) for item in candidates)]
         await asyncio.wait(set(futures))  # unlike gather, a cancelled wait leaves the shared futures alone
         outcome = own.result()
         if isinstance(outcome, ToolError):
             raise ToolError(str(outcome))
         scores = [score for future in futures[1:] if isinstance(score := future.result(), Score)]
-        return _describe(outcome, scores, self._max_tokens)
+        return Finding(content=_describe(outcome, scores, self._max_tokens), value=outcome.value)
 
     async def aclose(self) -> None:
         """Answer the calls that still wait with an error and free the model."""
@@ -135,7 +133,7 @@ class RewardModel:
         """Score what waits, batch by batch; a failed batch is not remembered, so that a later call tries again."""
         await asyncio.sleep(GATHER_SECONDS)
         while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(self._options.batch_size, len(self._waiting)))]
+            batch = [self._waiting.popleft() for _ in range(min(self.options.batch_size, len(self._waiting)))]
             outcomes = await asyncio.to_thread(scorer.score, [conversation for conversation, _ in batch])
             for (conversation, future), outcome in zip(batch, outcomes, strict=True):
                 future.set_result(outcome)
@@ -222,14 +220,12 @@ def load_scorer(options: RewardOptions) -> Scorer:
     """Load the model that the options name, after its small files have shown that it is a reward model.
 
     Raises:
-        ConfigError: torch or transformers is missing, or the model cannot be loaded or is no reward model.
+        ConfigError: The model cannot be loaded or is no reward model.
+        ImportError: torch or transformers is missing.
     """
-    try:
-        import torch
-        import transformers
-    except ImportError as error:
-        fix = "pip install 'anyprefer[train]'"
-        raise ConfigError(f"the tool 'reward_model' needs torch and transformers ({error}): {fix}") from error
+    import torch
+    import transformers
+
     place = f"tools.options.reward_model.model = {options.model!r}"
     device = ("cuda" if torch.cuda.is_available() else "cpu") if options.device == "auto" else options.device
     dtype = ("float32" if device == "cpu" else "bfloat16") if options.dtype == "auto" else options.dtype
@@ -258,8 +254,7 @@ def _check_kind(place: str, config: Any, tokenizer: Any) -> None:
 
 
 def _conversation(task: Task, candidate: Candidate) -> Conversation:
-    prompt = task.prompt
-    turns = (("user", prompt),) if isinstance(prompt, str) else tuple((part.role, part.content) for part in prompt)
+    turns = [(message.role, message.text) for message in task.messages]
     return tuple((role, text.encode("utf-8", "replace").decode()) for role, text in (*turns, ("assistant", candidate.text)))
 
 

@@ -1,10 +1,12 @@
 """The toolbox: runs the chosen tool calls side by side, with limits, once per run."""
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -12,7 +14,7 @@ from anyprefer import telemetry
 from anyprefer.backends.calls import CallSite, CallStore, StoredCall, call_key
 from anyprefer.errors import ToolError
 from anyprefer.tools.base import Case, Tool
-from anyprefer.types import Candidate, Evidence, Task, ToolCall
+from anyprefer.types import Candidate, Evidence, Finding, Reply, Task, ToolCall
 
 logger = logging.getLogger(__name__)
 
@@ -39,29 +41,64 @@ class Toolbox:
     async def _evidence(self, call: ToolCall, task: Task, candidates: Sequence[Candidate], round_: int) -> Evidence:
         candidate = next((item for item in candidates if item.index == call.candidate), None)
         site = CallSite(task.id, call.tool, round_, f"tool/{call.candidate}")
-        case = Case(task, tuple(candidates), candidate)
-        texts = [item.text for item in candidates]
-        key = call_key(site, {"args": call.args, "candidate": candidate.text if candidate else None, "candidates": texts})
+        request = {
+            "args": call.args,
+            "candidate": _keyed(candidate) if candidate else None,
+            "candidates": [_keyed(item) for item in candidates],
+        }
+        key = call_key(site, request)
         stored = await self.calls.get(key)
         if stored is None:
-            stored = await self._run(key, site, call, case)
+            stored = await self._run(key, site, call, Case(task, tuple(candidates), candidate))
             await self.calls.put(stored)
-        return Evidence(tool=call.tool, args=call.args, candidate=call.candidate, seconds=stored.seconds, **stored.reply)
+        return Evidence(call=call, finding=_read_finding(stored.reply), ok=stored.reply["ok"], seconds=stored.seconds)
 
     async def _run(self, key: str, site: CallSite, call: ToolCall, case: Case) -> StoredCall:
-        tool = self.tools[call.tool]
         start = time.perf_counter()
         try:
-            args = tool.Args.model_validate(call.args)
             with telemetry.span(f"execute_tool {call.tool}", gen_ai__tool__name=call.tool):
                 async with asyncio.timeout(self.timeout_seconds):
-                    content, ok = await tool.run(args, case), True
+                    finding, ok = await run_tool(self.tools[call.tool], call.args, case), True
         except TimeoutError:
-            content, ok = f"no answer within {self.timeout_seconds:g} seconds", False
+            finding, ok = Finding(content=f"no answer within {self.timeout_seconds:g} seconds"), False
         except (ToolError, ValidationError) as error:
-            content, ok = str(error), False
+            finding, ok = Finding(content=str(error)), False
         except Exception as error:  # a tool is foreign code: its crash is evidence, not the end of the task
             logger.warning("tool %r crashed on task %r", call.tool, case.task.id, exc_info=True)
-            content, ok = f"{type(error).__name__}: {error}", False
-        safe = content.encode("utf-8", "replace").decode()
-        return StoredCall(key, site, "tool", {"content": safe, "ok": ok}, seconds=time.perf_counter() - start)
+            finding, ok = Finding(content=f"{type(error).__name__}: {error}"), False
+        reply = {"finding": _encodable(finding).model_dump(mode="json"), "ok": ok}
+        return StoredCall(key, site, "tool", reply, seconds=time.perf_counter() - start)
+
+
+async def run_tool(tool: Tool, args: Mapping[str, Any], case: Case) -> Finding:
+    """Check the arguments and run a tool.
+
+    Raises:
+        ToolError: The tool could not answer, or gave something that is no finding about this case.
+        ValidationError: The arguments do not fit.
+    """
+    found: object = await tool.run(tool.Args.model_validate(args), case)
+    if isinstance(found, str):
+        return Finding(content=found)
+    if not isinstance(found, Finding):
+        raise ToolError(f"the tool gave a {type(found).__name__}, neither a text nor a Finding")
+    if case.candidate is None and found.supports is not None:
+        raise ToolError("the tool speaks for or against a response, but was asked about the task: its scope must be 'candidate'")
+    return found
+
+
+def _keyed(candidate: Candidate) -> Any:
+    """A candidate as the calls' keys know it: by what tools see of it."""
+    output = candidate.output
+    return output.text if isinstance(output, Reply) else output.model_dump(mode="json")
+
+
+def _read_finding(reply: Mapping[str, Any]) -> Finding:
+    """A stored finding; a journal of an earlier version holds its text alone."""
+    return Finding.model_validate(reply["finding"] if "finding" in reply else {"content": reply["content"]})
+
+
+def _encodable(finding: Finding) -> Finding:
+    """Replace lone surrogates, which journals and records cannot hold."""
+    text = json.dumps(finding.model_dump(), ensure_ascii=False)
+    return Finding.model_validate_json(text.encode("utf-8", "replace"))

@@ -10,18 +10,16 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from anyprefer.applications.base import Application, Column, Kind
 from anyprefer.data.pair_digest import PairDigest
 from anyprefer.data.records import record_line
+from anyprefer.data.run_dir import Lock
 from anyprefer.training.findings import wrap_section
-from anyprefer.training.rows import PreferenceRow, columns
-from anyprefer.types import PreferenceRecord
-
-Format = Literal["jsonl", "parquet", "hf"]
-
-DATA_FILES: dict[str, str] = {"jsonl": "train.jsonl", "parquet": "data/train-00000-of-00001.parquet"}
-"""Format -> the data file in the folder. `hf` is the layout of `Dataset.save_to_disk`, which has names of its own."""
+from anyprefer.training.formats.base import ExportFormat
+from anyprefer.training.rows import FIELD, PreferenceRow, Thoughts, columns, message_fields, thinking
+from anyprefer.types import PreferencePair, PreferenceRecord, Side
 
 MARK = "<!-- Written by `anyprefer export`, which replaces the whole folder when it is run again. -->"
 """Tells an export of ours from any other folder."""
@@ -72,9 +70,7 @@ DPOTrainer(model="MODEL", args=DPOConfig(output_dir="out"), train_dataset=pairs)
 
 ## Caution
 
-Models wrote the responses, the critiques and the knowledge; scores and rewards are models' opinions. None of it was checked by a
-person: it may be wrong, biased or offensive. Prompts come from the task file. Check the licences of the models and of the
-tasks before you publish this dataset or train on it.
+{caution}
 """
 
 
@@ -82,15 +78,28 @@ tasks before you publish this dataset or train on it.
 class Survey:
     """What a card says about the records, gathered one record at a time."""
 
+    application: Application
+    reasoning: Thoughts = "none"
+    """What becomes of thoughts in this export."""
     statuses: Counter[str] = field(default_factory=Counter)
     num_rows: int = 0
     rewards: Counter[int] = field(default_factory=Counter)
     margins: Counter[int] = field(default_factory=Counter)
-    """Whole points, rounded down; a margin of 9, the greatest, counts as 8."""
+    """Whole points, rounded down; a margin of 9, the greatest, counts as 8. Pairs without one are not in it."""
+    decisions: Counter[str] = field(default_factory=Counter)
+    """Of reviewers, over exported pairs."""
+    writers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(chosen or rejected, who wrote it) -> pairs."""
+    unscored: Counter[str] = field(default_factory=Counter)
+    """Chosen or rejected -> pairs whose side no judge saw."""
+    thoughts: Counter[str] = field(default_factory=Counter)
+    """On how many sides thoughts are known ("none", "one", "both") -> pairs."""
     tools: Counter[str] = field(default_factory=Counter)
     """Tool -> pairs with its evidence."""
     models: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     with_images: bool = False
+    own: dict[str, Column] = field(default_factory=dict)
+    """The application's own columns, as its last record has them."""
     digest: str = ""
     """Over the exported records; names the content."""
     pairs: PairDigest = field(default_factory=PairDigest)
@@ -99,69 +108,93 @@ class Survey:
     def add(self, record: PreferenceRecord, *, exported: bool) -> None:
         """Count a record, and its pair where that is exported."""
         self.statuses[record.status] += 1
-        if not exported or record.best is None or record.pair is None:
+        pair = record.pair
+        if not exported or record.best is None or pair is None:
             return
-        self.digest = hashlib.sha256(self.digest.encode() + record_line(record)).hexdigest()
+        self.digest = hashlib.sha256(f"{self.digest}{self.reasoning}".encode() + record_line(record)).hexdigest()
         self.num_rows += 1
-        self.pairs.add(record.task.id, record.pair.chosen, record.pair.rejected)
+        self.pairs.add(record.task.id, pair.chosen.text, pair.rejected.text)
         if record.best.critique.score is not None:
             self.rewards[record.best.critique.score] += 1
-        self.margins[min(int(record.pair.margin), 8)] += 1
+        if pair.margin is not None:
+            self.margins[min(math.floor(pair.margin), 8)] += 1
+        self._add_lineage(record, pair)
+        self.thoughts[thinking(pair)] += 1
         self.tools.update({found.tool for found in record.best.evidence if found.ok})
         self.with_images = self.with_images or bool(record.task.images)
+        self.own.update(self.application.columns(record))
         for role, model in record.models.items():
             self.models[role].add(model)
 
+    def kinds(self) -> dict[str, Kind]:
+        """The columns of the export in their order, with what they hold."""
+        return columns(with_images=self.with_images) | {name: column.kind for name, column in self.own.items()}
 
-def card_text(survey: Survey, lock: Mapping[str, Any], layout: Format, findings: str = "") -> str:
+    def _add_lineage(self, record: PreferenceRecord, pair: PreferencePair) -> None:
+        if record.review is not None:
+            self.decisions[record.review.decision] += 1
+        for name, side in (("chosen", pair.chosen), ("rejected", pair.rejected)):
+            self.writers[name, _writer(record, side)] += 1
+            self.unscored[name] += side.score is None
+
+
+def _writer(record: PreferenceRecord, side: Side) -> str:
+    """Who wrote a side, for a person."""
+    if side.origin.kind == "candidate":
+        return record.model_of(side) or "a model that the run does not name"
+    return {"reference": "the task's reference", "person": "a reviewer"}[side.origin.kind]
+
+
+def card_text(survey: Survey, lock: Lock, layout: ExportFormat, findings: str = "") -> str:
     """The card of an export.
 
     Args:
         survey: Of the records behind it.
-        lock: The run's `recipe.lock.toml`.
+        lock: The run's.
         layout: The export's format.
         findings: What an analysis of these pairs says, as Markdown.
     """
     return _CARD.format(
         front_matter=_front_matter(survey, lock, layout),
         mark=MARK,
-        name=_escape(lock.get("name", "")),
+        name=_escape(lock.tables.get("name", "")),
         num_rows=f"{survey.num_rows:,}",
-        description=f" {_escape(lock.get('description', ''))}".rstrip(),
-        method=_method(lock),
-        load=_load(layout),
+        description=f" {_escape(lock.tables.get('description', ''))}".rstrip(),
+        method=_method(lock.tables),
+        load=layout.load,
         origin=_origin(survey, lock),
         distribution=_distribution(survey),
         findings=wrap_section(findings),
         columns=_columns(survey),
+        caution=_caution(survey),
     )
 
 
-def _front_matter(survey: Survey, lock: Mapping[str, Any], layout: Format) -> str:
+def _front_matter(survey: Survey, lock: Lock, layout: ExportFormat) -> str:
     size = next(name for limit, name in _SIZES if survey.num_rows < limit)
-    lines = [f"pretty_name: {_quote(lock.get('name', ''))}", "tags:"]
+    lines = [f"pretty_name: {_quote(lock.tables.get('name', ''))}", "tags:"]
     lines += [f"- {tag}" for tag in ("preference", "dpo", "trl", "synthetic", "anyprefer")]
     lines += ["size_categories:", f"- {size}"]
-    if layout in DATA_FILES:
-        lines += ["configs:", "- config_name: default", "  data_files:", "  - split: train", f"    path: {DATA_FILES[layout]}"]
+    if layout.data_file is not None:
+        lines += ["configs:", "- config_name: default", "  data_files:", "  - split: train", f"    path: {layout.data_file}"]
         # datasets names its cache after this front matter, not after the data: without it, a folder of the same name that was
         # loaded earlier would be handed out again.
         lines.append(f"  description: content {survey.digest[:16]}")
     lines += ["dataset_info:", "  features:"]
-    for name, kind in columns(with_images=survey.with_images).items():
-        lines += [f"  - name: {name}", *_feature(kind)]
+    for name, kind in survey.kinds().items():
+        lines += [f"  - name: {name}", *_feature(kind, message_fields(survey.reasoning))]
     return "\n".join(lines)
 
 
-def _feature(kind: str) -> list[str]:
+def _feature(kind: str, in_message: Iterable[str]) -> list[str]:
     if kind == "messages":
-        parts = ((f"    - name: {name}", "      dtype: string") for name in ("role", "content"))
+        parts = ((f"    - name: {name}", "      dtype: string") for name in in_message)
         return ["    list:", *(line for part in parts for line in part)]
     return ["    list: string"] if kind == "strings" else [f"    dtype: {kind}"]
 
 
-def _method(lock: Mapping[str, Any]) -> str:
-    pair, tools = lock.get("pair", {}), lock.get("tools", {}).get("names")
+def _method(recipe: Mapping[str, Any]) -> str:
+    pair, tools = recipe.get("pair", {}), recipe.get("tools", {}).get("names")
     ranks = [str(pair.get(f"{side}_rank") or default) for side, default in (("chosen", "first"), ("rejected", "last"))]
     chosen = "the task's reference answer" if pair.get("chosen") == "reference" else f"the answer ranked {ranks[0]}"
     judge = "judge with tools" if tools else "judge"
@@ -171,38 +204,72 @@ def _method(lock: Mapping[str, Any]) -> str:
     )
     return (
         f"A target model answered each prompt and a {judge} scored the answers. Chosen is {chosen}, rejected the answer ranked\n"
-        f"{ranks[1]}. {critic if lock.get('critic', {}).get('enabled', True) else 'No critic was asked.'}"
+        f"{ranks[1]}. {critic if recipe.get('critic', {}).get('enabled', True) else 'No critic was asked.'}"
     )
 
 
-def _load(layout: Format) -> str:
-    function = "load_from_disk" if layout == "hf" else "load_dataset"
-    split = "" if layout == "hf" else ', split="train"'
-    return f'from datasets import {function}\npairs = {function}("path/to/this/folder"{split})'
-
-
-def _origin(survey: Survey, lock: Mapping[str, Any]) -> str:
+def _origin(survey: Survey, lock: Lock) -> str:
     tools = ", ".join(f"{_escape(name)} ({count:,} pairs)" for name, count in sorted(survey.tools.items()))
     facts = [
-        ("Recipe", _escape(lock.get("name", ""))),
-        ("Recipe digest", _escape(lock.get("lock", {}).get("digest", ""))),
+        ("Recipe", _escape(lock.tables.get("name", ""))),
+        ("Recipe digest", _escape(lock.digest)),
         ("Tasks by outcome", ", ".join(f"{count:,} {status}" for status, count in sorted(survey.statuses.items()))),
         *((f"Model: {_escape(role)}", ", ".join(map(_escape, sorted(names)))) for role, names in sorted(survey.models.items())),
+        ("Chosen responses written by", _writers(survey, "chosen")),
+        ("Rejected responses written by", _writers(survey, "rejected")),
+        ("Looked at by a person", _reviews(survey)),
+        ("Thoughts", _thoughts(survey)),
         ("Tools", tools or "none"),
     ]
     return _table(("What", "Value"), facts)
 
 
+def _writers(survey: Survey, side: str) -> str:
+    found = sorted((-count, writer) for (name, writer), count in survey.writers.items() if name == side)
+    return ", ".join(f"{_escape(writer)} ({-count:,})" for count, writer in found)
+
+
+def _reviews(survey: Survey) -> str:
+    if not survey.decisions:
+        return "no pair"
+    decisions = ", ".join(f"{decision} {count:,}" for decision, count in sorted(survey.decisions.items()))
+    return f"{survey.decisions.total():,} of {survey.num_rows:,} pairs ({decisions})"
+
+
+def _thoughts(survey: Survey) -> str:
+    both, one = survey.thoughts["both"], survey.thoughts["one"]
+    if survey.reasoning == "none":
+        return "left out" if both or one else "none known"
+    where = f"in `{FIELD}`" if survey.reasoning == "field" else "before the answers, in `<think>`"
+    return f"{where}, of both sides of {both:,} pairs; left out where one side alone has any ({one:,} pairs)"
+
+
 def _distribution(survey: Survey) -> str:
     rewards = [(str(reward), f"{count:,}") for reward, count in sorted(survey.rewards.items())]
     margins = [(f"{margin} to {margin + 1}", f"{count:,}") for margin, count in sorted(survey.margins.items())]
+    if unknown := survey.num_rows - survey.margins.total():
+        sides = " and ".join(f"{count:,} {side}" for side, count in survey.unscored.items() if count)
+        margins.append((f"unknown: no judge saw {sides} responses", f"{unknown:,}"))
     tables = [_table(("Reward", "Pairs"), rewards)] if rewards else []
     return "\n\n".join([*tables, _table(("Margin", "Pairs"), margins)])
 
 
+def _caution(survey: Survey) -> str:
+    seen, rows = survey.decisions.total(), survey.num_rows
+    checked = "None of it was checked by a\nperson" if not seen else (
+        f"A person looked at {seen:,} of the\n{rows:,} pairs" + (", and at none of the others" if seen < rows else "")
+    )  # fmt: skip
+    return (
+        "Who wrote the responses stands under Origin and in each row. Models wrote the critiques and the knowledge; scores and\n"
+        f"rewards are models' opinions. {checked}: it may be wrong, biased or offensive. Prompts come from the task file. Check\n"
+        "the licences of the models and of the tasks before you publish this dataset or train on it."
+    )
+
+
 def _columns(survey: Survey) -> str:
-    kinds = columns(with_images=survey.with_images)
-    rows = ((f"`{name}`", kind, PreferenceRow.model_fields[name].description or "") for name, kind in kinds.items())
+    meanings = {name: found.description or "" for name, found in PreferenceRow.model_fields.items()}
+    meanings |= {name: _escape(column.meaning) for name, column in survey.own.items()}
+    rows = ((f"`{name}`", kind, meanings[name]) for name, kind in survey.kinds().items())
     return _table(("Column", "Holds", "Meaning"), rows)
 
 

@@ -4,10 +4,8 @@ import hashlib
 import json
 import logging
 import math
-import os
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +17,8 @@ from torch import Tensor
 from transformers import TrainerCallback
 from transformers.integrations import TensorBoardCallback
 from trl import DPOConfig, DPOTrainer
-from trl.trainer.dpo_trainer import DataCollatorForPreference
 
+from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import ConfigError, TrainingError
 from anyprefer.training.adapter_card import adapter_card
 from anyprefer.training.losses import (
@@ -31,8 +29,10 @@ from anyprefer.training.losses import (
     sigmoid_loss,
     weighted_mean,
 )
+from anyprefer.training.memory import check_memory
+from anyprefer.training.metrics_log import MetricsLog, Say
 from anyprefer.training.preference_data import PreferenceData, load_preferences
-from anyprefer.training.targets import TrainingTarget, check_chat_template
+from anyprefer.training.targets import TrainingTarget
 from anyprefer.training_config import TrainingConfig
 
 logger = logging.getLogger(__name__)
@@ -42,9 +42,6 @@ BIG_PARAMETERS = 3_000_000_000
 
 PLACES = {"base", "data", "start"}
 """Facts of a training that may change: folders move, and what is in them has a checksum."""
-
-Say = Callable[[dict[str, float]], None]
-"""Takes a line of metrics."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +73,6 @@ class TrainingResult:
     adapter: Path
     metrics: dict[str, float]
     tokens_per_second: float | None
-
-
-@dataclass
-class WeightedCollator(DataCollatorForPreference):  # type: ignore[misc]  # TRL has no types
-    """TRL's collator, with the pairs' weights."""
-
-    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Pad a batch; `pair_weight` is [B] where the pairs have one."""
-        batch: dict[str, Any] = super().torch_call(examples)
-        if "pair_weight" in examples[0]:
-            batch["pair_weight"] = torch.tensor([example["pair_weight"] for example in examples])
-        return batch
 
 
 class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL has no types
@@ -154,46 +139,6 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL has no types
         metrics["rewards/margins"].append((good - bad).mean().item())
 
 
-class MetricsLog(TrainerCallback):  # type: ignore[misc]  # transformers leaves it untyped
-    """One JSON line per logging step, and an end to a training that has gone wrong."""
-
-    def __init__(self, path: Path, say: Say) -> None:
-        self.path = path
-        self.say = say
-        self.last: dict[str, float] = {}
-        self.tokens: tuple[float, float] | None = None
-        """Tokens and time at the first line of this session."""
-        self.tokens_per_second: float | None = None
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
-        """Write a line.
-
-        Raises:
-            TrainingError: The loss is no number any more.
-        """
-        line = {"step": state.global_step, "max_steps": state.max_steps, "epoch": state.epoch or 0.0, **(logs or {})}
-        self.last.update(line)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        self._clock(line)
-        self.say(line)
-        loss = line.get("loss", line.get("eval_loss", 0.0))
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss is {loss!r} at step {state.global_step}: lower training.learning_rate, or look for broken pairs; the "
-                "last checkpoint stays"
-            )
-
-    def _clock(self, line: dict[str, float]) -> None:
-        now = time.perf_counter()
-        if "num_tokens" not in line or "loss" not in line:
-            return
-        if self.tokens is None:
-            self.tokens = (line["num_tokens"], now)
-        elif now > self.tokens[1]:
-            self.tokens_per_second = (line["num_tokens"] - self.tokens[0]) / (now - self.tokens[1])
-
-
 def train_dpo(
     target: TrainingTarget, data: Path, out: Path, config: TrainingConfig, say: Say = lambda line: None, start: Start = FRESH
 ) -> TrainingResult:
@@ -212,9 +157,8 @@ def train_dpo(
         DataError: Nothing can be learned from the data.
         TrainingError: The training went wrong on the way; checkpoints stay.
     """
-    tokenizer = transformers.AutoTokenizer.from_pretrained(target.folder)
-    check_chat_template(tokenizer, target.name)
-    found = load_preferences(data, config, encoder(tokenizer))
+    processor = target.family.load_processor(target.folder, target.name)
+    found = load_preferences(data, config, partial(target.family.encode, processor))
     check_memory(target, config)
     if target.adapter is not None and start.adapter is None:
         start = Start(target.adapter, "previous")
@@ -224,7 +168,7 @@ def train_dpo(
         saved = json.loads((out / "result.json").read_text(encoding="utf-8"))
         return TrainingResult(adapter, saved["metrics"], saved["tokens_per_second"])
     log = MetricsLog(out / "metrics.jsonl", say)
-    trainer = _make_trainer(target, found, out, config, tokenizer, log, start)
+    trainer = _make_trainer(target, found, out, config, processor, log, start)
     checkpoint = transformers.trainer_utils.get_last_checkpoint(out / "checkpoints") if (out / "checkpoints").exists() else None
     try:
         trainer.train(resume_from_checkpoint=checkpoint)
@@ -235,51 +179,6 @@ def train_dpo(
     if found.held_out is not None:
         trainer.evaluate()
     return _finish(trainer, adapter, out, log)
-
-
-def encoder(tokenizer: Any) -> Callable[[Any], list[int]]:
-    """Tokens of a text, or of a conversation under the chat template."""
-
-    def encode(value: Any) -> list[int]:
-        if isinstance(value, str):
-            return list(tokenizer(value)["input_ids"])
-        return list(tokenizer.apply_chat_template(value, tokenize=True, return_dict=True)["input_ids"])
-
-    return encode
-
-
-def check_memory(target: TrainingTarget, config: TrainingConfig) -> None:
-    """Refuse a model whose weights and adapter alone do not fit.
-
-    Raises:
-        ConfigError: Says how much is needed and how much there is.
-    """
-    parameters = count_parameters(target.folder)
-    on_gpu = torch.cuda.is_available()
-    # An adapter has weight, gradient and two moments of Adam in single precision.
-    trained = 16 * min(parameters, parameters * config.lora.rank / 500)
-    needed = parameters * (2 if on_gpu else 4) + trained
-    free = torch.cuda.mem_get_info()[0] if on_gpu else _free_memory()
-    if needed > free:
-        raise ConfigError(
-            f"training {target.name!r} takes {needed / 2**30:.1f} GiB for {parameters / 1e9:.2f} billion weights and an adapter "
-            f"alone, and {free / 2**30:.1f} GiB are free: use a smaller model or a machine with more memory"
-        )
-
-
-def count_parameters(folder: Path) -> int:
-    """Weights of a model, from its configuration, without loading it."""
-    config = transformers.AutoConfig.from_pretrained(folder)
-    with torch.device("meta"):
-        model = transformers.AutoModelForCausalLM.from_config(config)
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _free_memory() -> int:
-    for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines() if Path("/proc/meminfo").exists() else ():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _claim(out: Path, target: TrainingTarget, data: Path, config: TrainingConfig, start: Start) -> None:
@@ -305,8 +204,9 @@ def _claim(out: Path, target: TrainingTarget, data: Path, config: TrainingConfig
 
 
 def data_digest(data: Path) -> str:
-    """SHA-256 over the files of a data set, its card aside."""
+    """SHA-256 over the files of a data set, its card aside; of a run folder, over its records."""
     digest = hashlib.sha256()
+    data = RunDir(data).records if RunDir(data).records.is_file() else data
     files = [data] if data.is_file() else sorted(path for path in data.rglob("*") if path.is_file() and path.suffix != ".md")
     for path in files:
         digest.update(path.name.encode())
@@ -315,11 +215,11 @@ def data_digest(data: Path) -> str:
 
 
 def _make_trainer(
-    target: TrainingTarget, data: PreferenceData, out: Path, config: TrainingConfig, tokenizer: Any, log: MetricsLog, start: Start
+    target: TrainingTarget, data: PreferenceData, out: Path, config: TrainingConfig, processor: Any, log: MetricsLog, start: Start
 ) -> PairTrainer:
     on_gpu = torch.cuda.is_available()
     transformers.set_seed(config.seed)
-    model: Any = transformers.AutoModelForCausalLM.from_pretrained(
+    model = target.family.load(
         target.folder, dtype=torch.bfloat16 if on_gpu else torch.float32, device_map={"": 0} if on_gpu else None
     )
     big = sum(parameter.numel() for parameter in model.parameters()) >= BIG_PARAMETERS
@@ -329,12 +229,10 @@ def _make_trainer(
         lora.inference_mode = False
         if start.reference == "previous":
             model, lora = PeftModel.from_pretrained(model, start.adapter, is_trainable=True), None
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
     trainer = PairTrainer(
         model=model, args=_arguments(out, config, on_gpu=on_gpu, big=big, held_out=data.held_out is not None),
-        train_dataset=data.train, eval_dataset=data.held_out, processing_class=tokenizer, peft_config=lora,
-        data_collator=WeightedCollator(pad_token_id=tokenizer.pad_token_id, max_length=config.max_length),
+        train_dataset=data.train, eval_dataset=data.held_out, processing_class=processor, peft_config=lora,
+        data_collator=target.family.make_collator(processor, config.max_length),
         callbacks=[log, *_tensorboard(out / "tensorboard")], own=config if config.is_own else None,
     )  # fmt: skip
     trainer.remove_callback(transformers.PrinterCallback)

@@ -4,37 +4,28 @@ Records are streamed twice, once for the card and the schema and once for the da
 folder appears at once or not at all.
 """
 
-import importlib.util
 import itertools
-import json
-import logging
 import re
 import shutil
-import tempfile
-import tomllib
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import cast, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from anyprefer.applications.registry import find_application
+from anyprefer.data.pairs import is_exported
 from anyprefer.data.records import RecordFile
+from anyprefer.data.run_dir import Lock, RunDir
 from anyprefer.errors import ConfigError, DataError, RunFolderError
-from anyprefer.training.card import DATA_FILES, MARK, Format, Survey, card_text
+from anyprefer.training.card import MARK, Survey, card_text
 from anyprefer.training.findings import MAP, CardFindings, read_findings
-from anyprefer.training.rows import Kind, columns, is_exported, preference_row
+from anyprefer.training.formats.base import ExportFormat, Row, Shape, find_format, is_of_a_format
+from anyprefer.training.rows import Thoughts, message_fields, preference_row
 
-logger = logging.getLogger(__name__)
-
-Row = dict[str, Any]
-
-_ROWS_PER_GROUP = 500
-_PACKAGES: dict[Format, tuple[str, ...]] = {"jsonl": (), "parquet": ("pyarrow",), "hf": ("pyarrow", "datasets")}
-_OURS = re.compile(
-    r"README\.md|analysis\.json|card\.md|map\.png|train\.jsonl|data(/train-[\w-]+\.parquet)?|data-[\w-]+\.arrow|dataset_info\.json|state\.json"
-)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T][\d:.+Z-]*)?\Z")
+_OURS = re.compile(r"README\.md|analysis\.json|card\.md|map\.png")
+"""What an export has beside the files of its format."""
 
 
 class ExportSummary(BaseModel):
@@ -43,7 +34,7 @@ class ExportSummary(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path
-    format: Format
+    format: str
     num_rows: int
     statuses: dict[str, int]
     """Status -> records in the run folder."""
@@ -56,33 +47,37 @@ def export_pairs(
     *,
     include_exhausted: bool = False,
     min_reward: float = 0,
+    reasoning: str = "none",
 ) -> ExportSummary:
     """Write the pairs of a run as a dataset folder with a card.
 
     Args:
         run_dir: A run folder, finished or not.
         to: The dataset folder; an earlier export there is replaced, anything else refused.
-        format: `jsonl`, `parquet`, or `hf` for the layout of `Dataset.save_to_disk`.
+        format: `jsonl`, `parquet`, `hf` for the layout of `Dataset.save_to_disk`, or a registered one.
         include_exhausted: Take the best pair of tasks whose rounds ran out, too.
         min_reward: Least reward, 1 to 10, of any pair.
+        reasoning: What becomes of thoughts: `none` leaves them out, `field` gives messages a `reasoning_content`, `inline` writes
+            them before the answer in `<think>`. A pair with thoughts on one side only keeps none.
 
     Raises:
-        ConfigError: An unknown format, a missing extra, or a target folder with other things in it.
+        ConfigError: An unknown format or kind of reasoning, a missing extra, or a target folder with other things in it.
         DataError: There is no pair to export.
         RunFolderError: The run folder cannot be read, or the dataset cannot be written.
     """
     run_dir, to = Path(run_dir), Path(to).resolve()
-    layout = _check_format(format)
+    layout, thoughts = find_format(format), _check_reasoning(reasoning)
     _check_target(to)
-    lock = _read_lock(run_dir)
-    records = RecordFile(run_dir / "records.jsonl")
-    survey = Survey()
+    folder = RunDir(run_dir)
+    lock, records = folder.read_lock(), RecordFile(folder.records)
+    application = find_application(lock.recipe.application)
+    survey = Survey(application, thoughts)
     for record in records:
         survey.add(record, exported=is_exported(record, include_exhausted=include_exhausted, min_reward=min_reward))
     if not survey.num_rows:
         raise DataError(_explain_nothing(run_dir, survey, include_exhausted=include_exhausted, min_reward=min_reward))
     rows = (
-        preference_row(record, with_images=survey.with_images)
+        preference_row(record, application, with_images=survey.with_images, reasoning=thoughts)
         for record in itertools.islice(records, survey.statuses.total())  # not what a run has added since
         if is_exported(record, include_exhausted=include_exhausted, min_reward=min_reward)
     )
@@ -92,17 +87,14 @@ def export_pairs(
         raise RunFolderError(
             f"cannot write dataset {str(to)!r}: {error.strerror or error}; free space or give another --to"
         ) from error
-    return ExportSummary(path=to, format=layout, num_rows=survey.num_rows, statuses=dict(survey.statuses))
+    return ExportSummary(path=to, format=format, num_rows=survey.num_rows, statuses=dict(survey.statuses))
 
 
-def _check_format(name: str) -> Format:
-    layout = next((known for known in _PACKAGES if known == name), None)
-    if layout is None:
-        raise ConfigError(f"unknown export format {name!r}: give one of {', '.join(_PACKAGES)}")
-    for package in _PACKAGES[layout]:
-        if importlib.util.find_spec(package) is None:
-            raise ConfigError(f"format {name!r} needs {package}: pip install 'anyprefer[parquet]', or use --format jsonl")
-    return layout
+def _check_reasoning(name: str) -> Thoughts:
+    known = next((one for one in get_args(Thoughts) if one == name), None)
+    if known is None:
+        raise ConfigError(f"unknown reasoning {name!r}: give one of {', '.join(get_args(Thoughts))}")
+    return cast("Thoughts", known)
 
 
 def _check_target(to: Path) -> None:
@@ -114,20 +106,8 @@ def _check_target(to: Path) -> None:
     card = to / "README.md"
     if files and not (card.is_file() and MARK in card.read_text(encoding="utf-8", errors="replace")):
         raise ConfigError(f"cannot export to {str(to)!r}: it is neither empty nor an earlier export; give another --to")
-    if foreign := sorted(name for name in files if not _OURS.fullmatch(name)):
+    if foreign := sorted(name for name in files if not (_OURS.fullmatch(name) or is_of_a_format(name))):
         raise ConfigError(f"cannot export to {str(to)!r}: {foreign[0]!r} in it is not ours and would be lost; move it away")
-
-
-def _read_lock(run_dir: Path) -> dict[str, Any]:
-    path = run_dir / "recipe.lock.toml"
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise RunFolderError(
-            f"{str(run_dir)!r} is no run folder (it has no {path.name}): give the --out folder of `anyprefer run`"
-        ) from None
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RunFolderError(f"cannot read {str(path)!r}: {error}; run the recipe again into another folder") from error
 
 
 def _explain_nothing(run_dir: Path, survey: Survey, *, include_exhausted: bool, min_reward: float) -> str:
@@ -144,13 +124,13 @@ def _explain_nothing(run_dir: Path, survey: Survey, *, include_exhausted: bool, 
 
 
 def _write_folder(
-    to: Path, rows: Iterable[Row], survey: Survey, lock: dict[str, Any], layout: Format, findings: CardFindings
+    to: Path, rows: Iterable[Row], survey: Survey, lock: Lock, layout: ExportFormat, findings: CardFindings
 ) -> None:
-    write = {"jsonl": _write_jsonl, "parquet": _write_parquet, "hf": _write_hf}[layout]
+    shape = Shape(survey.kinds(), message_fields(survey.reasoning))
     scratch = to.with_name(f".{to.name}.{uuid.uuid4().hex}.tmp")
     try:
         scratch.mkdir(parents=True)
-        write(rows, scratch, columns(with_images=survey.with_images))
+        layout.write(rows, scratch, shape)
         (scratch / "README.md").write_text(card_text(survey, lock, layout, findings.section), encoding="utf-8")
         if findings.map:
             shutil.copyfile(findings.map, scratch / MAP)
@@ -171,64 +151,3 @@ def _publish(scratch: Path, to: Path) -> None:
         old.rename(to)
         raise
     shutil.rmtree(old)
-
-
-def _write_jsonl(rows: Iterable[Row], folder: Path, kinds: dict[str, Kind]) -> None:
-    dates = {name for name, kind in kinds.items() if kind in ("messages", "string")}
-    with (folder / DATA_FILES["jsonl"]).open("w", encoding="utf-8", newline="\n") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            dates -= {name for name in dates if not _is_all_dates(row[name])}
-    if dates:
-        logger.warning(
-            "every text of %s looks like a date: datasets reads such JSON as timestamps and changes it; use --format parquet",
-            ", ".join(sorted(dates)),
-        )
-
-
-def _is_all_dates(value: str | list[dict[str, str]]) -> bool:
-    texts = [value] if isinstance(value, str) else [message["content"] for message in value]
-    return all(_DATE.match(text) for text in texts)
-
-
-def _write_parquet(rows: Iterable[Row], folder: Path, kinds: dict[str, Kind]) -> None:
-    import pyarrow
-    import pyarrow.parquet
-
-    path = folder / DATA_FILES["parquet"]
-    path.parent.mkdir()
-    schema = _arrow_schema(kinds)
-    with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        for group in _groups(iter(rows)):
-            writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))
-
-
-def _write_hf(rows: Iterable[Row], folder: Path, kinds: dict[str, Kind]) -> None:
-    import datasets
-
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as scratch:
-        _write_parquet(rows, Path(scratch), kinds)
-        try:
-            dataset = datasets.Dataset.from_parquet(str(Path(scratch, DATA_FILES["parquet"])), cache_dir=scratch)
-            dataset.save_to_disk(folder)
-        except datasets.exceptions.DatasetsError as error:
-            raise OSError(str(error)) from error
-
-
-def _arrow_schema(kinds: dict[str, Kind]) -> Any:
-    import pyarrow
-
-    message = pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())])
-    types = {
-        "messages": pyarrow.list_(message),
-        "strings": pyarrow.list_(pyarrow.string()),
-        "string": pyarrow.string(),
-        "int64": pyarrow.int64(),
-        "float64": pyarrow.float64(),
-    }
-    return pyarrow.schema([(name, types[kind]) for name, kind in kinds.items()])
-
-
-def _groups(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    while group := list(itertools.islice(rows, _ROWS_PER_GROUP)):
-        yield group

@@ -6,12 +6,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import RunFolderError
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "analysis"
-"""Within a run folder."""
 RESULT, SECTION, MAP = "analysis.json", "card.md", "map.png"
 """The findings for programs; the card's section; the map that the section shows, where there is one."""
 BEGIN, END = "<!-- analysis -->", "<!-- /analysis -->"
@@ -39,7 +38,7 @@ def read_findings(run_dir: Path, digest: str) -> CardFindings:
     Raises:
         RunFolderError: They cannot be read.
     """
-    folder = run_dir / FOLDER
+    folder = RunDir(run_dir).analysis
     try:
         result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         if result.get("digest") != digest:

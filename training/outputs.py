@@ -16,10 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anyprefer.applications.base import ModelFamily
 from anyprefer.backends.catalogue import CatalogueEntry, PackagePart
 from anyprefer.backends.weights import cache_dir, resolve_entry
 from anyprefer.errors import ConfigError, TrainingError
-from anyprefer.training.targets import TrainingTarget, import_training
+from anyprefer.training.models.text import LANGUAGE_MODELS
+from anyprefer.training.packages import import_training
+from anyprefer.training.targets import TrainingTarget
 
 logger = logging.getLogger(__name__)
 
@@ -96,21 +99,20 @@ def write_models(target: TrainingTarget, adapter: Path, out: Path, precisions: S
     merged, report = out / "merged", out / "models.json"
     if not (merged.exists() and report.exists()):
         shutil.rmtree(merged, ignore_errors=True)
-        report.write_text(
-            json.dumps({"changed": merge_adapter(target.folder, adapter, merged).changed, "lost": {}}), encoding="utf-8"
-        )
+        found = merge_adapter(target.folder, adapter, merged, target.family)
+        report.write_text(json.dumps({"changed": found.changed, "lost": {}}), encoding="utf-8")
     facts = json.loads(report.read_text(encoding="utf-8"))
     files = {name: out / f"model-{name}.gguf" for name in precisions}
     for name, path in files.items():
         if not path.exists():
             convert_to_gguf(merged, path, name)
         if name not in facts["lost"]:
-            facts["lost"][name] = update_lost(target.folder, merged, name)
+            facts["lost"][name] = update_lost(target.folder, merged, name, target.family)
             report.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return TunedModels(merged, facts["changed"], files, {name: facts["lost"][name] for name in precisions})
 
 
-def update_lost(base: Path, merged: Path, precision: str) -> float:
+def update_lost(base: Path, merged: Path, precision: str, family: ModelFamily = LANGUAGE_MODELS) -> float:
     """What rounding to a precision does to an update.
 
     Both models are rounded, as the embedded server would hold them, and the difference of the rounded is compared with the exact
@@ -121,8 +123,7 @@ def update_lost(base: Path, merged: Path, precision: str) -> float:
     from safetensors import safe_open
 
     kind = GGMLQuantizationType[precision.upper()]
-    transformers = import_training("transformers")
-    first = transformers.AutoModelForCausalLM.from_pretrained(base, dtype="float32").state_dict()
+    first = family.load(base, dtype="float32").state_dict()
     lost = whole = 0.0
     for path in sorted(merged.glob("*.safetensors")):
         with safe_open(path, "np") as file:
@@ -139,13 +140,14 @@ def update_lost(base: Path, merged: Path, precision: str) -> float:
     return (lost / whole) ** 0.5 if whole else 0.0
 
 
-def merge_adapter(base: Path, adapter: Path, out: Path) -> MergeReport:
+def merge_adapter(base: Path, adapter: Path, out: Path, family: ModelFamily = LANGUAGE_MODELS) -> MergeReport:
     """Add an adapter to its base model and save the sum in single precision.
 
     Args:
         base: Transformers folder.
         adapter: The adapter's folder.
         out: Where the merged model goes; must not exist.
+        family: The kind of model.
 
     Raises:
         ConfigError: The extra is missing.
@@ -153,8 +155,8 @@ def merge_adapter(base: Path, adapter: Path, out: Path) -> MergeReport:
     """
     if out.exists():
         raise TrainingError(f"{str(out)!r} exists: give another folder, nothing is overwritten")
-    torch, transformers, peft = (import_training(name) for name in ("torch", "transformers", "peft"))
-    model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    torch, peft = import_training("torch"), import_training("peft")
+    model = family.load(base, dtype=torch.float32)
     try:
         model = peft.PeftModel.from_pretrained(model, adapter)
     except (RuntimeError, ValueError) as error:
@@ -165,7 +167,7 @@ def merge_adapter(base: Path, adapter: Path, out: Path) -> MergeReport:
     merged = model.merge_and_unload()
     scratch = out.with_name(f"{out.name}.tmp")
     merged.save_pretrained(scratch)
-    transformers.AutoTokenizer.from_pretrained(adapter).save_pretrained(scratch)
+    family.load_processor(adapter, str(adapter)).save_pretrained(scratch)
     scratch.rename(out)
     return _measure(torch, merged, before, deltas, out)
 

@@ -1,25 +1,22 @@
 """Preference data for training: read, split, checked; a data set that cannot teach anything is refused before the first step."""
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anyprefer.data.pairs import PartName, Preference, Turns, read_preferences
 from anyprefer.errors import ConfigError, DataError
+from anyprefer.training.packages import import_training
 from anyprefer.training_config import TrainingConfig
-from anyprefer.types import normalize
+from anyprefer.types import Output, Reply, normalize, same_output
 
-logger = logging.getLogger(__name__)
-
-NEEDED = ("prompt", "chosen", "rejected")
+NEEDED: tuple[PartName, ...] = ("prompt", "chosen", "rejected")
 """TRL's columns; text, or lists of messages."""
 
 IMAGE_COLUMNS = ("image", "images")
 
-_KINDS = {".parquet": "parquet", ".jsonl": "json", ".json": "json"}
-
-Encode = Callable[[Any], Sequence[int]]
+Encode = Callable[[Turns], Sequence[int]]
 """A response's or a conversation's tokens."""
 
 
@@ -39,37 +36,31 @@ class PreferenceData:
 
 
 def load_preferences(path: Path, config: TrainingConfig, encode: Encode | None = None) -> PreferenceData:
-    """Read an export of ours, or any preference data set in TRL's format.
+    """Read a run folder, an export of ours, or any preference data set in TRL's format.
 
     Args:
-        path: A folder (Parquet, JSON Lines, or one written by `save_to_disk`) or a `.parquet`, `.jsonl` or `.json` file.
+        path: See `read_preferences`.
         config: Split, weights and length limit.
-        encode: Turns prompt and response into tokens, to find overlong pairs; None leaves that out.
+        encode: Turns prompt and response into tokens, to find pairs that are too long, equal, or refused by the chat template;
+            None leaves that out.
 
     Raises:
-        DataError: It cannot be read, lacks columns, or holds pairs that cannot be learned from; says how many and what to do.
+        DataError: It cannot be read, or holds pairs that cannot be learned from; says how many and what to do.
         ConfigError: The extra is missing, or weights are asked for that the data has not got.
     """
-    data = _read(path)
-    if missing := [name for name in NEEDED if name not in data.column_names]:
+    if not path.exists():
+        raise DataError(f"there is no data at {str(path)!r}: give the folder that `anyprefer export` wrote")
+    pairs = list(read_preferences(path))
+    _check_pairs(path, pairs)
+    if all("task_id" in pair.columns for pair in pairs):
+        pairs.sort(key=lambda pair: pair.id)  # records come as tasks finish: their order must not decide what is learned
+    overlong = _count_overlong(path, pairs, config, encode) if encode else 0
+    if overlong > config.max_overlong_share * len(pairs):
         raise DataError(
-            f"{str(path)!r} has no column {missing[0]!r}, only {', '.join(data.column_names)}: preference data has the columns "
-            "prompt, chosen and rejected; make it with `anyprefer export`"
+            f"{overlong} of {len(pairs)} pairs in {str(path)!r} are longer than training.max_length = {config.max_length} "
+            "tokens: raise it, or training.max_overlong_share if cut responses will do"
         )
-    if found := [name for name in IMAGE_COLUMNS if name in data.column_names and any(data[name])]:
-        raise DataError(
-            f"{str(path)!r} has images (column {found[0]!r}), and the model reads text only: train a vision-language model"
-        )
-    _check_pairs(path, data)
-    if "task_id" in data.column_names:
-        data = data.sort("task_id")  # records come as tasks finish: their order must not decide what is learned
-    data = _with_weights(path, data, config)
-    overlong = _count_overlong(data, config, encode) if encode else 0
-    if overlong > config.max_overlong_share * len(data):
-        raise DataError(
-            f"{overlong} of {len(data)} pairs in {str(path)!r} are longer than training.max_length = {config.max_length} tokens: "
-            "raise it, or training.max_overlong_share if cut responses will do"
-        )
+    data = _tabulate(path, pairs, config)
     facts = {"pairs": len(data), "overlong": overlong}
     if not config.eval_share or len(data) < 2:
         return PreferenceData(data, None, facts)
@@ -78,86 +69,102 @@ def load_preferences(path: Path, config: TrainingConfig, encode: Encode | None =
     return PreferenceData(parts["train"], parts["test"], {**facts, "held_out": size})
 
 
-def _read(path: Path) -> Any:
-    try:
-        import datasets
-    except ImportError:
-        raise ConfigError("training needs datasets, peft, torch, transformers and trl: pip install 'anyprefer[train]'") from None
-    if not path.exists():
-        raise DataError(f"there is no data at {str(path)!r}: give the folder that `anyprefer export` wrote")
-    if path.is_file() and path.suffix not in _KINDS:
-        raise DataError(f"cannot read {str(path)!r}: give a {', '.join(_KINDS)} file, or a folder")
-    try:
-        data = _load(datasets, path)
-    except Exception as error:  # the library raises whatever its many back ends raise
-        raise DataError(f"cannot read preference data from {str(path)!r} ({type(error).__name__}: {error})") from error
-    if not isinstance(data, datasets.DatasetDict):
-        return data
-    if "train" not in data:
-        raise DataError(f"{str(path)!r} has no split 'train', only {', '.join(data)}: give the folder of one split")
-    return data["train"]
-
-
-def _load(datasets: Any, path: Path) -> Any:
-    if path.is_file():
-        return datasets.load_dataset(_KINDS[path.suffix], data_files=str(path), split="train")
-    saved = any((path / name).exists() for name in ("state.json", "dataset_dict.json"))
-    return datasets.load_from_disk(str(path)) if saved else datasets.load_dataset(str(path))
-
-
-def _check_pairs(path: Path, data: Any) -> None:
-    if not len(data):
+def _check_pairs(path: Path, pairs: Sequence[Preference]) -> None:
+    if not pairs:
         raise DataError(f"{str(path)!r} is empty: no pair to learn from")
-    identical, empty = [], []
-    for number, row in enumerate(data.select_columns(list(NEEDED))):
-        chosen, rejected = text_of(row["chosen"]), text_of(row["rejected"])
-        if not chosen.strip() or not rejected.strip() or not text_of(row["prompt"]).strip():
-            empty.append(number)
-        elif normalize(chosen) == normalize(rejected):
-            identical.append(number)
-    for rows, what in ((identical, "two equal responses"), (empty, "an empty prompt or response")):
-        if rows:
-            raise DataError(
-                f"{len(rows)} of {len(data)} pairs in {str(path)!r} have {what} (row {rows[0]} first): remove them, nothing can "
-                "be learned from those"
-            )
+    if seen := next((name for name in IMAGE_COLUMNS for pair in pairs if pair.columns.get(name)), None):
+        raise DataError(
+            f"{str(path)!r} has images (column {seen!r}), and the model reads text only: train a vision-language model"
+        )
+    _refuse(path, pairs, "an empty prompt or response", _is_empty)
+    _refuse(path, pairs, "two equal responses", _is_equal)
+    _refuse(path, pairs, "responses that are equal but for their thoughts", lambda pair: same_output(pair.chosen, pair.rejected))
+    if len({isinstance(pair.turns["prompt"], str) for pair in pairs}) > 1:
+        raise DataError(f"some rows of {str(path)!r} are plain text and others conversations: write all of them in one way")
 
 
-def text_of(value: Any) -> str:
-    """The text of a prompt or a response, which may be a list of messages."""
-    if isinstance(value, str):
-        return value
-    return "\n".join(str(message.get("content") or "") for message in value or ())
+def _refuse(path: Path, pairs: Sequence[Preference], what: str, is_wrong: Callable[[Preference], bool]) -> None:
+    rows = [row for row, pair in enumerate(pairs) if is_wrong(pair)]
+    if rows:
+        raise DataError(
+            f"{len(rows)} of {len(pairs)} pairs in {str(path)!r} have {what} (row {rows[0]} first): remove them, nothing can be "
+            "learned from those"
+        )
 
 
-def _with_weights(path: Path, data: Any, config: TrainingConfig) -> Any:
-    columns = {"none": (), "margin": ("margin",), "reward": ("reward",), "both": ("margin", "reward")}[config.pair_weight]
-    for name in columns:
-        if name not in data.column_names or None in data[name]:
-            raise ConfigError(
-                f"training.pair_weight = {config.pair_weight!r} needs the column {name!r}, which {str(path)!r} does not have in "
-                "full: export it from a run with a critic, or set pair_weight = 'none'"
-            )
-    data = data.select_columns([*NEEDED, *columns])
-    if not columns:
-        return data
+def _is_empty(pair: Preference) -> bool:
+    return not all(pair.text(name).strip() for name in NEEDED)
+
+
+def _is_equal(pair: Preference) -> bool:
+    return same_output(pair.chosen, pair.rejected) and normalize(_thought(pair.chosen)) == normalize(_thought(pair.rejected))
+
+
+def _thought(output: Output) -> str:
+    return output.reasoning if isinstance(output, Reply) else ""
+
+
+def _count_overlong(path: Path, pairs: Sequence[Preference], config: TrainingConfig, encode: Encode) -> int:
+    """How many pairs are longer than the limit.
+
+    Raises:
+        DataError: The chat template refuses a pair, or makes the same tokens of both its sides.
+    """
+    overlong, equal = 0, []
+    for row, pair in enumerate(pairs):
+        try:
+            chosen, rejected = (encode(_joined(pair.turns["prompt"], pair.turns[name])) for name in ("chosen", "rejected"))
+        except DataError as error:
+            raise DataError(f"task or row {pair.id!r} of {str(path)!r}: {error}") from error
+        overlong += max(len(chosen), len(rejected)) > config.max_length
+        if chosen == rejected:
+            equal.append(row)
+    if equal:
+        raise DataError(
+            f"the chat template makes the same tokens of both responses in {len(equal)} of {len(pairs)} pairs of {str(path)!r} "
+            f"(task or row {pairs[equal[0]].id!r} first): remove them, or use a template that keeps what tells them apart"
+        )
+    return overlong
+
+
+def _joined(prompt: Turns, response: Turns) -> Turns:
+    if isinstance(prompt, str) or isinstance(response, str):
+        return f"{prompt}{response}"
+    return [*prompt, *response]
+
+
+def _tabulate(path: Path, pairs: Sequence[Preference], config: TrainingConfig) -> Any:
+    """The pairs in TRL's columns, with their weights where the recipe asks for some."""
+    datasets = import_training("datasets")
+    columns: dict[str, list[Any]] = {name: [pair.turns[name] for pair in pairs] for name in NEEDED}
+    weighing = {"none": (), "margin": ("margin",), "reward": ("reward",), "both": ("margin", "reward")}[config.pair_weight]
+    if weighing:
+        columns["pair_weight"] = _weights({name: _numbers(path, pairs, name, config) for name in weighing}, config)
+    return datasets.Dataset.from_dict(columns)
+
+
+def _numbers(path: Path, pairs: Sequence[Preference], name: str, config: TrainingConfig) -> list[float]:
+    found = [pair.number(name) for pair in pairs]
+    if None in found:
+        raise ConfigError(
+            f"training.pair_weight = {config.pair_weight!r} needs the column {name!r}, which {str(path)!r} does not have in full:"
+            " export it from a run with a critic and without references or edits, or set pair_weight = 'none'"
+        )
+    values = [value for value in found if value is not None]
+    if min(values) < 0:
+        raise ConfigError(
+            f"training.pair_weight = {config.pair_weight!r}: {sum(value < 0 for value in values)} pairs of {str(path)!r} have a "
+            f"{name} below 0, because a reviewer turned them round: set pair_weight = 'none', or 'reward'"
+        )
+    return values
+
+
+def _weights(values: dict[str, list[float]], config: TrainingConfig) -> list[float]:
     import torch
 
     from anyprefer.training.losses import pair_weights
 
-    ones = torch.ones(len(data))
-    margins = torch.tensor(data["margin"]) if "margin" in columns else ones
-    rewards = torch.tensor(data["reward"]) if "reward" in columns else ones
-    weights = pair_weights(margins, rewards, config.pair_weight).tolist()
-    return data.remove_columns(list(columns)).add_column("pair_weight", weights)
-
-
-def _count_overlong(data: Any, config: TrainingConfig, encode: Encode) -> int:
-    def longest(row: dict[str, Any]) -> int:
-        return max(len(encode(_joined(row["prompt"], row[name]))) for name in ("chosen", "rejected"))
-
-    return sum(longest(row) > config.max_length for row in data)
-
-
-def _joined(prompt: Any, response: Any) -> Any:
-    return prompt + response if isinstance(prompt, str) else [*prompt, *response]
+    ones = torch.ones(len(next(iter(values.values()))))
+    margins, rewards = (torch.tensor(values[name]) if name in values else ones for name in ("margin", "reward"))
+    found: list[float] = pair_weights(margins, rewards, config.pair_weight).tolist()
+    return found

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from anyprefer.config import Recipe
 from anyprefer.data.records import RecordFile
+from anyprefer.data.run_dir import RunDir
 from anyprefer.data.tasks import load_tasks
 from anyprefer.errors import DataError, TrainingError
 from anyprefer.runs.progress import Progress
@@ -185,9 +186,8 @@ class Rounds:
         summary = asyncio.run(run_session(session, self.progress))
         if summary.stopped == "interrupted":
             raise KeyboardInterrupt
-        rewards = [
-            one.best.reward for one in RecordFile(folder / "run" / "records.jsonl") if one.status == "accepted" and one.best
-        ]
+        records = RecordFile(RunDir(folder / "run").records)
+        rewards = [one.best.reward for one in records if one.status == "accepted" and one.best]
         record.pairs, record.mean_reward = len(rewards), fmean(rewards) if rewards else None
         record.acceptance = summary.accepted / summary.tasks if summary.tasks else None
         export_pairs(folder / "run", folder / "dataset", "parquet")
@@ -205,7 +205,8 @@ class Rounds:
                     f"{str(self.tasks)!r} has no tasks left for round {number}: give {number * size} or more, or lower "
                     "rounds.tasks_per_round"
                 )
-            path.write_text("".join(task.model_dump_json() + "\n" for task in chosen), encoding="utf-8")
+            rows = (task.model_dump_json(exclude={"application"}, exclude_none=True) for task in chosen)
+            path.write_text("".join(row + "\n" for row in rows), encoding="utf-8")
         return path
 
     def _train(self, state: RoundsState, record: Round, folder: Path) -> Path:

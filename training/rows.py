@@ -10,9 +10,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from anyprefer.applications.base import Application, Kind
 from anyprefer.data.records import record_line
 from anyprefer.errors import DataError
-from anyprefer.types import Attempt, Message, PreferencePair, PreferenceRecord
+from anyprefer.types import Attempt, Message, Output, PreferencePair, PreferenceRecord, Reasoning, Reply, Side
+
+Thoughts = Literal["none", "field", "inline"]
+"""What becomes of the thoughts behind the answers: left out, a field of the message, or text before the answer."""
+
+FIELD = "reasoning_content"
+"""Where chat templates look for a message's thought."""
 
 
 class PreferenceRow(BaseModel):
@@ -20,24 +27,40 @@ class PreferenceRow(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    prompt: list[Message]
+    prompt: list[dict[str, str | None]]
     """The task's prompt as messages, exactly as given: never with the guidance that the loop wrote."""
-    chosen: list[Message]
-    """The preferred response, as one assistant message."""
-    rejected: list[Message]
-    """The other response, as one assistant message."""
+    chosen: list[dict[str, str | None]]
+    """The preferred response as messages, most often one of the assistant."""
+    rejected: list[dict[str, str | None]]
+    """The other response, likewise."""
+    images: list[str] = []
+    """SHA-256 of the prompt's pictures, in their order; a column only where some task has pictures."""
     task_id: str
     """Id of the task within its run."""
     status: Literal["accepted", "exhausted"]
     """Whether the reward reached the threshold, or this is the best pair of a task whose rounds ran out."""
-    chosen_score: float
-    """The judge's score of the chosen response, 1 to 10, averaged over the orderings shown."""
-    rejected_score: float
+    chosen_origin: Literal["candidate", "reference", "person"]
+    """Who wrote the chosen response: a model in the loop, the task's reference, or a reviewer."""
+    rejected_origin: Literal["candidate", "reference", "person"]
     """Likewise of the rejected response."""
-    margin: float
-    """Chosen score minus rejected score, above 0."""
+    chosen_model: str
+    """The model that wrote the chosen response; empty where no model did, or its run does not say which."""
+    rejected_model: str
+    """Likewise of the rejected response."""
+    chosen_score: float | None
+    """The judge's score of the chosen response, 1 to 10, averaged over the orderings shown; empty where no judge saw it."""
+    rejected_score: float | None
+    """Likewise of the rejected response."""
+    margin: float | None
+    """Chosen score minus rejected score, below 0 where a person turned the pair round; empty where a score is missing."""
+    certainty: float | None
+    """Share of the verifying tools' votes that stand behind the order, 0 to 1; empty where none spoke."""
     reward: float | None
-    """The critic's score of the pair, 1 to 10; empty where the recipe asks no critic."""
+    """The critic's score of the pair before any review, 1 to 10; empty where the recipe asks no critic."""
+    review: str
+    """What a person decided about the pair, as a JSON object (decision, reviewer, reason); empty where nobody was asked."""
+    reference: str
+    """The task's trusted answer; empty where it has none."""
     round: int
     """The round of the loop that made the pair, from 0."""
     critique: str
@@ -49,9 +72,9 @@ class PreferenceRow(BaseModel):
     evidence: str
     """All tool results behind the pair, as a JSON list."""
     target_model: str
-    """The model that wrote the responses."""
+    """The recipe's target; who wrote a response stands in the columns above."""
     judge_model: str
-    """The model that scored them."""
+    """The model that scored the responses."""
     critic_model: str
     """The model that rewarded the pair; empty where there was none."""
     prompt_version: int
@@ -68,15 +91,11 @@ class PreferenceRow(BaseModel):
     """SHA-256 of the record's line in `records.jsonl`, without its newline."""
     metadata: str
     """The task's own further fields, as a JSON object."""
-    images: list[str] = []
-    """Paths or content hashes of the task's images; a column only where some task has images."""
 
-
-Kind = Literal["messages", "strings", "string", "int64", "float64"]
-"""What a column holds, in Arrow's words; `messages` is a list of `{role, content}`, `strings` a list of strings."""
 
 _KINDS: dict[Any, Kind] = {
-    list[Message]: "messages", list[str]: "strings", float: "float64", float | None: "float64", int: "int64", int | None: "int64",
+    list[dict[str, str | None]]: "messages", list[str]: "strings", float: "float64", float | None: "float64", int: "int64",
+    int | None: "int64",
 }  # fmt: skip
 
 
@@ -86,53 +105,87 @@ def columns(*, with_images: bool) -> dict[str, Kind]:
     return {name: _KINDS.get(field.annotation, "string") for name, field in fields if with_images or name != "images"}
 
 
-def is_exported(record: PreferenceRecord, *, include_exhausted: bool = False, min_reward: float = 0) -> bool:
-    """Whether the record's best pair belongs into a dataset.
-
-    Args:
-        record: Any record.
-        include_exhausted: Take the best pair of tasks whose rounds ran out, too.
-        min_reward: Least reward, 1 to 10, of any pair.
-    """
-    wanted = record.status == "accepted" or (include_exhausted and record.status == "exhausted")
-    return wanted and record.best is not None and record.pair is not None and record.best.reward >= min_reward
+def message_fields(reasoning: Thoughts) -> tuple[str, ...]:
+    """What every message of an export holds."""
+    return ("role", "content", FIELD) if reasoning == "field" else ("role", "content")
 
 
-def preference_row(record: PreferenceRecord, *, with_images: bool = False) -> dict[str, Any]:
-    """The row of a record with a pair: the fields of `PreferenceRow` as plain values.
+def preference_row(
+    record: PreferenceRecord, application: Application, *, with_images: bool = False, reasoning: Thoughts = "none"
+) -> dict[str, Any]:
+    """The row of a record with a pair: the fields of `PreferenceRow` as plain values, then the application's own columns.
 
     Args:
         record: Accepted, or exhausted with a best attempt.
+        application: The recipe's.
         with_images: Whether the dataset has the column `images`.
+        reasoning: What becomes of thoughts. Where only one side has any, neither keeps them, or they alone would tell the two
+            apart.
 
     Raises:
         DataError: The record has no pair.
     """
     attempt, pair = _best(record)
+    kept: Thoughts = reasoning if thinking(pair) == "both" else "none"
     row = {
-        "prompt": record.task.messages,
-        "chosen": [Message(role="assistant", content=pair.chosen)],
-        "rejected": [Message(role="assistant", content=pair.rejected)],
+        "prompt": [_message(message, reasoning, reasoning) for message in record.task.messages],
+        "chosen": [_message(message, kept, reasoning) for message in _messages(pair.chosen.output)],
+        "rejected": [_message(message, kept, reasoning) for message in _messages(pair.rejected.output)],
+        "images": [image.sha256 for image in record.task.images],
         "task_id": record.task.id,
         "status": record.status,
-        "chosen_score": pair.chosen_score,
-        "rejected_score": pair.rejected_score,
-        "margin": pair.margin,
+        "reference": record.task.answer,
+        "review": _review(record),
         "seed": record.seed,
         "recipe_digest": record.recipe_digest,
         "record_sha256": hashlib.sha256(record_line(record)[:-1]).hexdigest(),
         "metadata": _to_json(record.task.metadata),
-        "images": list(record.task.images),
+        **_side_columns(record, "chosen", pair.chosen),
+        **_side_columns(record, "rejected", pair.rejected),
+        "margin": pair.margin,
+        "certainty": pair.certainty,
         **_attempt_columns(attempt),
         **{f"{role}_model": record.models.get(role, "") for role in ("target", "judge", "critic")},
     }
-    return PreferenceRow.model_validate(row).model_dump(exclude=None if with_images else {"images"})
+    own = {name: column.value for name, column in application.columns(record).items()}
+    return PreferenceRow.model_validate(row).model_dump(exclude=None if with_images else {"images"}) | own
+
+
+def thinking(pair: PreferencePair) -> Literal["none", "one", "both"]:
+    """On how many sides of a pair the thoughts are known."""
+    found = sum(isinstance(side.output, Reply) and bool(side.output.reasoning) for side in (pair.chosen, pair.rejected))
+    return ("none", "one", "both")[found]
 
 
 def _best(record: PreferenceRecord) -> tuple[Attempt, PreferencePair]:
     if record.best is None or record.pair is None:
         raise DataError(f"the {record.status} record of task {record.task.id!r} has no pair: export accepted records only")
     return record.best, record.pair
+
+
+def _messages(output: Output) -> tuple[Message, ...]:
+    return output.messages if isinstance(output, Reply) else (Message(role="assistant", content=output.text),)
+
+
+def _message(message: Message, thoughts: Thoughts, layout: Thoughts) -> dict[str, str | None]:
+    """A message as trainers read it, with its thought where `thoughts` says so; `layout` decides which fields it has."""
+    text = message.text
+    thought = "\n\n".join(part.text for part in message.parts if isinstance(part, Reasoning))
+    if thought and thoughts == "inline":
+        text = f"<think>\n{thought}\n</think>\n\n{text}"
+    field = {FIELD: thought if thought and thoughts == "field" else None} if layout == "field" else {}
+    return {"role": message.role, "content": text, **field}
+
+
+def _side_columns(record: PreferenceRecord, name: str, side: Side) -> dict[str, Any]:
+    return {
+        f"{name}_origin": side.origin.kind, f"{name}_model": record.model_of(side) or "", f"{name}_score": side.score,
+    }  # fmt: skip
+
+
+def _review(record: PreferenceRecord) -> str:
+    review = record.review
+    return "" if review is None else _to_json(review.model_dump(include={"decision", "reviewer", "reason"}))
 
 
 def _attempt_columns(attempt: Attempt) -> dict[str, Any]:

@@ -7,11 +7,14 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from anyprefer.applications.base import ModelFamily
+from anyprefer.applications.registry import find_application
 from anyprefer.backends.weights import cache_dir, resolve_weights
 from anyprefer.config import Recipe
 from anyprefer.errors import ConfigError
+from anyprefer.training.models.text import LANGUAGE_MODELS
+from anyprefer.training.packages import import_training
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +32,8 @@ class TrainingTarget:
     """A transformers folder with weights and tokenizer."""
     adapter: Path | None = None
     """An adapter on top of it that training goes on from."""
+    family: ModelFamily = LANGUAGE_MODELS
+    """How its kind of model is loaded, read and batched."""
 
 
 def resolve_target(
@@ -46,31 +51,32 @@ def resolve_target(
         ModelFetchError: Weights cannot be fetched.
     """
     name = model or recipe.training.model or recipe.target.model
+    family = find_application(recipe.application).trainer()
     provider, colon, rest = name.partition(":")
     if provider == "llamacpp":
-        return TrainingTarget(name, convert_gguf(resolve_weights(rest, progress)))
+        return TrainingTarget(name, convert_gguf(resolve_weights(rest, progress)), family=family)
     if provider in ("openai", "vllm"):
         raise ConfigError(
             f"{name!r} is served elsewhere and cannot be trained here: set training.model (or --model) to a folder of its weights"
         )
     folder = Path(rest if colon and provider == "hf" else name).expanduser()
     if (folder / "adapter_config.json").is_file():
-        return _from_adapter(name, folder)
+        return _from_adapter(name, folder, family)
     if not (folder / "config.json").is_file():
         raise ConfigError(
             f"no model at {str(folder)!r}: give a transformers folder (with config.json), an adapter or llamacpp:NAME"
         )
-    return TrainingTarget(name, folder.resolve())
+    return TrainingTarget(name, folder.resolve(), family=family)
 
 
-def _from_adapter(name: str, folder: Path) -> TrainingTarget:
+def _from_adapter(name: str, folder: Path, family: ModelFamily) -> TrainingTarget:
     base = Path(json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"])
     if not (base / "config.json").is_file():
         raise ConfigError(
             f"adapter {str(folder)!r} belongs to the base model {str(base)!r}, which is not there: put it back, or give the base "
             "model to train a new adapter"
         )
-    return TrainingTarget(name, base.resolve(), folder.resolve())
+    return TrainingTarget(name, base.resolve(), folder.resolve(), family)
 
 
 def convert_gguf(weights: Path) -> Path:
@@ -85,55 +91,18 @@ def convert_gguf(weights: Path) -> Path:
     folder = cache_dir() / "converted" / f"{weights.stem}-{stat.st_size}-v{FORMAT}"
     if (folder / "complete").exists():
         return folder
-    transformers = import_training("transformers")
+    family, torch = LANGUAGE_MODELS, import_training("torch")
     from transformers.utils.quantization_config import GgufConfig
 
     logger.info("converting %s to %s", weights.name, folder)
     scratch = folder.with_name(f"{folder.name}.{os.getpid()}")
     shutil.rmtree(scratch, ignore_errors=True)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(str(weights.parent), gguf_file=weights.name)
-    check_chat_template(tokenizer, str(weights))
-    torch = import_training("torch")
-    model = transformers.AutoModelForCausalLM.from_pretrained(
-        str(weights.parent), gguf_file=weights.name, quantization_config=GgufConfig(dequantize=True), dtype=torch.float16
-    )
+    tokenizer = family.load_processor(weights.parent, str(weights), gguf_file=weights.name)
+    dense = GgufConfig(dequantize=True)
+    model = family.load(weights.parent, gguf_file=weights.name, quantization_config=dense, dtype=torch.float16)
     model.save_pretrained(scratch)
     tokenizer.save_pretrained(scratch)
     (scratch / "complete").touch()
     shutil.rmtree(folder, ignore_errors=True)
     scratch.rename(folder)
     return folder
-
-
-def check_chat_template(tokenizer: Any, name: str) -> None:
-    """Refuse a tokenizer that cannot tell who speaks.
-
-    Raises:
-        ConfigError: It has no chat template.
-    """
-    if not getattr(tokenizer, "chat_template", None):
-        raise ConfigError(
-            f"the tokenizer of {name!r} has no chat template, so conversations cannot be trained on: use an instruction-tuned "
-            "model, or add chat_template.jinja to its folder"
-        )
-
-
-def has_gpu() -> bool:
-    """Whether torch sees a CUDA device."""
-    return bool(import_training("torch").cuda.is_available())
-
-
-def import_training(name: str) -> Any:
-    """A package of the training extra.
-
-    Raises:
-        ConfigError: It is missing.
-    """
-    import importlib
-
-    # Before torch is loaded: threads that spin while they wait slow each other down wherever anything else runs.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ConfigError(f"training needs {error.name or name}: pip install 'anyprefer[train]'") from None

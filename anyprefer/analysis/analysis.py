@@ -21,11 +21,12 @@ from anyprefer.analysis.separability import measure_separability
 from anyprefer.analysis.tsne_map import write_map
 from anyprefer.backends.weights import cache_dir
 from anyprefer.config import Recipe
+from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import ConfigError, DataError, RunFolderError
-from anyprefer.recipes import load_locked, load_recipe
+from anyprefer.recipes import load_recipe
 from anyprefer.runs.journal import Journal
 from anyprefer.training.card import MARK
-from anyprefer.training.findings import FOLDER, MAP, RESULT, SECTION, replace_section
+from anyprefer.training.findings import MAP, RESULT, SECTION, replace_section
 
 Say = Callable[[str], None]
 
@@ -63,8 +64,9 @@ class Request:
         """Where the findings go."""
         if self.out is not None:
             return self.out
-        if (self.source / "records.jsonl").is_file():
-            return self.source / FOLDER
+        run = RunDir(self.source)
+        if run.records.is_file():
+            return run.analysis
         return self.source if _is_export(self.source) else None
 
     def workplace(self, digest: str) -> Path:
@@ -161,9 +163,10 @@ def _find_recipe(request: Request) -> Recipe:
     """The recipe of the critic, before anything is computed."""
     if request.recipe:
         return load_recipe(request.recipe)
-    if not (request.source / "recipe.lock.toml").is_file():
+    run = RunDir(request.source)
+    if not run.lock.is_file():
         raise ConfigError(f"--sample needs a critic, and {str(request.source)!r} is no run folder: name a recipe with --recipe")
-    return load_locked(request.source)
+    return run.read_recipe()
 
 
 def _ask_critic(data: Dataset, recipe: Recipe, request: Request, say: Say) -> QualitySample:

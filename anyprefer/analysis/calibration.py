@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.findings import Finding, Listed, Share, Spread, correlate_ranks, share_or_none
 from anyprefer.analysis.references import read_truth
 
@@ -129,7 +129,7 @@ def measure_calibration(data: Dataset) -> Calibration | None:
 class _Scale:
     """How a score is read off a pair, its usual range, and the chance that it promises."""
 
-    read: Callable[[Preference], float | None]
+    read: Callable[[TextPair], float | None]
     low: float
     high: float
     promise: Callable[[float], float]
@@ -137,7 +137,7 @@ class _Scale:
     """Whether all scores keep to 1 to 10."""
 
 
-def _measure(pairs: Sequence[Preference], outcomes: Sequence[bool | None], scale: _Scale) -> ScoreUse | None:
+def _measure(pairs: Sequence[TextPair], outcomes: Sequence[bool | None], scale: _Scale) -> ScoreUse | None:
     known = [(value, right) for pair, right in zip(pairs, outcomes, strict=True) if (value := scale.read(pair)) is not None]
     if not known:
         return None

@@ -11,7 +11,7 @@ from math import log
 from statistics import fmean
 from typing import Literal, get_args
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.findings import Finding, Spread
 from anyprefer.analysis.references import read_truth
 from anyprefer.analysis.wording import likeness, words
@@ -101,7 +101,7 @@ def classify_difficulty(data: Dataset) -> Difficulty:
     )  # fmt: skip
 
 
-def score_difficulty(pair: Preference) -> float:
+def score_difficulty(pair: TextPair) -> float:
     """The difficulty of a pair, 0 (easiest) to 1."""
     length = log(1 + len(words(pair.prompt))) / log(1 + LONG_PROMPT)
     question = [min(1.0, max(length, len(_NUMBER.findall(pair.prompt)) / MANY_NUMBERS))]
@@ -124,7 +124,7 @@ def _examples(data: Dataset, scores: list[float], grade: Grade) -> tuple[str, ..
     return tuple(name for _, name in sorted(members, key=lambda member: abs(member[0] - middle))[:EXAMPLES])
 
 
-def _satisfaction(pairs: Iterable[Preference]) -> dict[Satisfaction, int] | None:
+def _satisfaction(pairs: Iterable[TextPair]) -> dict[Satisfaction, int] | None:
     truths = [truth for pair in pairs if (truth := read_truth(pair)) and truth.decided]
     if not truths:
         return None

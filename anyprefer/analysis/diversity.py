@@ -11,7 +11,7 @@ from itertools import combinations, permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.distinct_words import count_words, measure_distinct
 from anyprefer.analysis.subsampling import Estimate
 from anyprefer.analysis.tsne_map import TsneMap, make_map
@@ -32,8 +32,8 @@ VIEWS = {"prompt": ("prompt",), "responses": ("chosen", "rejected"), "pair": ("p
 
 DEFINITIONS = {
     "condition_number": "Largest over smallest non-zero eigenvalue of the sample covariance (mean removed, n - 1). Non-zero: "
-    "a singular value above max(n, d) x 1.19e-7 (float32's rounding) of the largest. Smaller means more even directions. It "
-    "depends on n/d: compare at equal n and d only.",
+    "a singular value above max(n, d) x 1.19e-7 (float32's rounding) of the largest one with the mean. Smaller means more even "
+    "directions. It depends on n/d: compare at equal n and d only.",
     "plain_condition_number": "numpy.linalg.cond of the d x d covariance. With n <= d the smallest eigenvalue is rounding "
     "error, and so is this number.",
     "row_condition_number": "numpy.linalg.cond of numpy.cov(X), whose default takes the n samples as variables: another reading "
@@ -236,7 +236,7 @@ def measure_diversity(
     )  # fmt: skip
 
 
-def draw_pairs(dataset: Dataset, count: int, seed: int) -> tuple[Preference, ...]:
+def draw_pairs(dataset: Dataset, count: int, seed: int) -> tuple[TextPair, ...]:
     """Draw pairs without repetition, in random order."""
     import numpy as np
 
@@ -245,7 +245,7 @@ def draw_pairs(dataset: Dataset, count: int, seed: int) -> tuple[Preference, ...
 
 
 def _measure_views(
-    drawn: dict[str, tuple[Preference, ...]],
+    drawn: dict[str, tuple[TextPair, ...]],
     vectors: "dict[str, dict[str, NDArray[np.float64]]]",
     encoder: TextEncoder,
     resamples: int,
@@ -286,7 +286,7 @@ def _measure_coverage(vectors: "dict[str, dict[str, NDArray[np.float64]]]", resa
             )  # fmt: skip
 
 
-def _texts(pairs: Sequence[Preference], fields: Sequence[str]) -> list[str]:
+def _texts(pairs: Sequence[TextPair], fields: Sequence[str]) -> list[str]:
     return [getattr(pair, field) for pair in pairs for field in fields]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.findings import LISTED, Finding, Listed
 from anyprefer.analysis.wording import SHORT_WORDS, fold, jaccard, shingles, words
 from anyprefer.errors import ConfigError
@@ -220,7 +220,7 @@ def _long_enough(texts: Iterable[str]) -> list[int]:
 
 
 def _summarize(
-    pairs: Sequence[Preference],
+    pairs: Sequence[TextPair],
     rows: Sequence[int],
     groups: Sequence[Hashable],
     folded: Sequence[Hashable],

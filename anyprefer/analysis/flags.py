@@ -7,7 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.findings import LISTED, Finding, Listed
 from anyprefer.analysis.leakage import SIDES, Side
 from anyprefer.analysis.patterns import KINDS, PERSONAL, UNSAFE, Kind, kinds_in
@@ -159,12 +159,12 @@ def flag_texts(data: Dataset) -> Flags:
     )  # fmt: skip
 
 
-def _switches(pair: Preference, asked: str | None, answered: str | None) -> bool:
+def _switches(pair: TextPair, asked: str | None, answered: str | None) -> bool:
     """Whether an answer is in another language than its prompt, which asks for none."""
     return bool(asked and answered) and asked != answered and not _ASKS_FOR_LANGUAGE.search(pair.prompt)
 
 
-def _kinds(pair: Preference, side: Side) -> Iterator[Kind]:
+def _kinds(pair: TextPair, side: Side) -> Iterator[Kind]:
     return kinds_in(getattr(pair, side), is_response=side != "prompt")
 
 

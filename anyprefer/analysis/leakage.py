@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.findings import LISTED, Finding
 from anyprefer.analysis.wording import ngrams, words
 from anyprefer.data.tasks import PROMPT_FIELDS, REFERENCE_FIELDS, read_rows
@@ -181,7 +181,7 @@ def _flatten(value: Any) -> str:
     return ""
 
 
-def _search(pair: Preference, index: _Index) -> Iterator[Match]:
+def _search(pair: TextPair, index: _Index) -> Iterator[Match]:
     for side in SIDES:
         found = words(getattr(pair, side))
         grams = {hash(gram) for n in index.lengths for gram in ngrams(found, n)}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.findings import Finding, Share, Spread, correlate_ranks, share_or_none
 from anyprefer.analysis.wording import words
 
@@ -82,9 +82,7 @@ def _share_above(differences: Sequence[int]) -> Share:
     return Share.of(sum((value > 0) + (value == 0) / 2 for value in differences), len(differences))
 
 
-def _correlate(
-    pairs: Sequence[Preference], differences: Sequence[int], score: Callable[[Preference], float | None]
-) -> float | None:
+def _correlate(pairs: Sequence[TextPair], differences: Sequence[int], score: Callable[[TextPair], float | None]) -> float | None:
     known = [
         (difference, value) for pair, difference in zip(pairs, differences, strict=True) if (value := score(pair)) is not None
     ]

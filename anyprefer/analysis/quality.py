@@ -13,14 +13,14 @@ from pydantic import ValidationError
 
 from anyprefer.agents.critic import RewardCritic
 from anyprefer.agents.library import load_prompts
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.findings import Finding, correlate_ranks
 from anyprefer.backends.calls import CallStore
 from anyprefer.backends.providers import Backends
 from anyprefer.config import Recipe
 from anyprefer.errors import ConfigError, ModelError
 from anyprefer.evaluation.intervals import bootstrap
-from anyprefer.types import PreferencePair, Task
+from anyprefer.types import Origin, PreferencePair, Reply, Side, Task
 
 SAMPLE = 50
 """Pairs by default: a mean within about half a point, for fifty calls; the paper took 200."""
@@ -121,7 +121,7 @@ async def score_quality(
     drawn = [data.pairs[row] for row in sorted(rows)]
     gate, done = asyncio.Semaphore(recipe.run.concurrency), 0
 
-    async def ask(critic: RewardCritic, pair: Preference) -> PairScore | str:
+    async def ask(critic: RewardCritic, pair: TextPair) -> PairScore | str:
         nonlocal done
         async with gate:
             answer = await _score(critic, pair)
@@ -138,11 +138,16 @@ async def score_quality(
         return _report(critic.model.model_id, len(data), seed, drawn, answers)
 
 
-async def _score(critic: RewardCritic, pair: Preference) -> PairScore | str:
+def _side(index: int, text: str) -> Side:
+    """A text of the data, as if it were a candidate: who wrote it is not known, and the critic is not told."""
+    return Side(origin=Origin(kind="candidate", candidate=index, round=0), output=Reply.of(text))
+
+
+async def _score(critic: RewardCritic, pair: TextPair) -> PairScore | str:
     """The score, or why there is none."""
     try:
         task = Task(id=pair.id, prompt=pair.prompt)
-        sides = PreferencePair(chosen=pair.chosen, rejected=pair.rejected, chosen_score=10, rejected_score=1)
+        sides = PreferencePair(chosen=_side(0, pair.chosen), rejected=_side(1, pair.rejected))
     except ValidationError as error:
         return f"not sent: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
     try:
@@ -154,7 +159,7 @@ async def _score(critic: RewardCritic, pair: Preference) -> PairScore | str:
     return PairScore(id=pair.id, score=critique.score, analysis=critique.analysis, reward=pair.reward)
 
 
-def _report(model: str, pairs: int, seed: int, drawn: Sequence[Preference], answers: Sequence[PairScore | str]) -> QualitySample:
+def _report(model: str, pairs: int, seed: int, drawn: Sequence[TextPair], answers: Sequence[PairScore | str]) -> QualitySample:
     scored = [(pair, answer) for pair, answer in zip(drawn, answers, strict=True) if isinstance(answer, PairScore)]
     values = [answer.score for _, answer in scored]
     interval, counts = bootstrap(values) if values else None, Counter(values)

@@ -7,7 +7,7 @@ closer to it.
 from dataclasses import dataclass
 from statistics import fmean
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.findings import Finding, Listed, Share, share_or_none
 from anyprefer.analysis.wording import overlap_f1, words
 from anyprefer.tools.answers import choice_of, final_answer, same_answer
@@ -132,7 +132,7 @@ def check_references(data: Dataset) -> ReferenceAgreement | None:
     )  # fmt: skip
 
 
-def read_truth(pair: Preference) -> Truth | None:
+def read_truth(pair: TextPair) -> Truth | None:
     """What the reference says about both responses; None without a reference, or where it is free text."""
     reference = (pair.reference or "").strip()
     truth = final_answer(reference) if reference else None
@@ -142,7 +142,7 @@ def read_truth(pair: Preference) -> Truth | None:
     return Truth(_is_right(pair.chosen, truth, pair), _is_right(pair.rejected, truth, pair))
 
 
-def _is_right(response: str, truth: str, pair: Preference) -> bool | None:
+def _is_right(response: str, truth: str, pair: TextPair) -> bool | None:
     """Whether a response's final answer is the reference's; None where that cannot be told."""
     stated = final_answer(response)
     if stated is None:
@@ -155,7 +155,7 @@ def _is_right(response: str, truth: str, pair: Preference) -> bool | None:
     return None if is_phrase and asked in said else False  # "Paris, France" for "Paris" may be right
 
 
-def _measure_overlap(pairs: list[Preference]) -> Overlap | None:
+def _measure_overlap(pairs: list[TextPair]) -> Overlap | None:
     if not pairs:
         return None
     scores = []

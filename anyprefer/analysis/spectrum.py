@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TOLERANCE = float(np.finfo(np.float32).eps)
-"""Of float32, because embeddings are: a smaller singular value cannot be told from their rounding."""
+"""Of float32, because embeddings are. Rounding errors are as large as the vectors make them, whatever their mean, so a singular
+value counts beside the largest one that the vectors have before their mean is taken away."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ def measure_spectrum(products: "NDArray[np.float64]", dimensions: int) -> Spectr
         dimensions: d.
     """
     count = len(products)
+    similarities = np.clip(np.linalg.eigvalsh(products), 0.0, None)
     centred = centre(products)
     values = np.clip(np.linalg.eigvalsh(centred)[::-1], 0.0, None)  # of the scatter matrix: (n - 1) times the covariance
-    floor = values[0] * (max(count, dimensions) * TOLERANCE) ** 2
-    kept = values[values > floor]
+    kept = values[values > similarities[-1] * (max(count, dimensions) * TOLERANCE) ** 2]
     if not len(kept):
         return Spectrum(0, float("inf"), float("inf"), 1.0, 1.0, 1.0)
     return Spectrum(
@@ -57,7 +58,7 @@ def measure_spectrum(products: "NDArray[np.float64]", dimensions: int) -> Spectr
         shrunk_condition_number=_shrunk_condition(values, np.diag(centred), dimensions),
         effective_rank=_exp_entropy(np.sqrt(kept)),
         participation_ratio=float(kept.sum() ** 2 / (kept**2).sum()),
-        vendi=vendi_score(products),
+        vendi=_exp_entropy(similarities),
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anyprefer.analysis.dataset import Preference
+from anyprefer.analysis.dataset import TextPair
 from anyprefer.analysis.neighbours import measure_coverage, measure_spacing
 from anyprefer.analysis.spectrum import condition_by_rows, measure_spectrum, plain_condition
 from anyprefer.analysis.subsampling import Estimate, Scale, estimate
@@ -30,7 +30,7 @@ MEASURES: dict[str, Scale] = {
 
 
 def embed_views(
-    pairs: Sequence[Preference], views: Mapping[str, Sequence[str]], encoder: TextEncoder, cache: Path | None
+    pairs: Sequence[TextPair], views: Mapping[str, Sequence[str]], encoder: TextEncoder, cache: Path | None
 ) -> "dict[str, NDArray[np.float64]]":
     """Vectors of each view: those of its fields side by side, scaled to length 1, `[n, fields x D]`."""
     names = ("prompt", "chosen", "rejected")

@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.outputs import LLMResult
 from pydantic import BaseModel, ValidationError
 
@@ -22,16 +21,16 @@ from anyprefer.backends.budget import Budget, Cost, PromptGauge, price_of
 from anyprefer.backends.calls import CallSite, CallStore, StoredCall, call_key
 from anyprefer.backends.endpoint import Endpoint
 from anyprefer.backends.logprobs import TOP, Digits, find_digits
+from anyprefer.backends.messages import ending_of, reply_of, to_langchain
 from anyprefer.backends.retry import Persistence
 from anyprefer.config import Price
 from anyprefer.errors import MalformedReplyError
 from anyprefer.prompts import clip
-from anyprefer.types import Message
+from anyprefer.thoughts import split_thoughts
+from anyprefer.types import Ending, Message, Reply
 
-Reply = TypeVar("Reply", bound=BaseModel)
+Form = TypeVar("Form", bound=BaseModel)
 Result = TypeVar("Result")
-_MESSAGE_TYPES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
-
 
 MAX_GRAMMAR_CHARS = 2000
 """Longest text limit that is sent to a server; llama.cpp refuses grammars that repeat a rule more often."""
@@ -41,11 +40,16 @@ MAX_GRAMMAR_CHARS = 2000
 class Completion:
     """The choices of one request."""
 
-    texts: tuple[str, ...]
-    finish_reasons: tuple[str | None, ...]
+    replies: tuple[Reply, ...]
+    endings: tuple[Ending, ...]
     key: str
     digits: Digits | None = None
     """Of the first choice, where they were asked for and the server gave them."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What was said, thoughts apart."""
+        return tuple(reply.answer for reply in self.replies)
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class ModelClient:
 
     async def complete(
         self, messages: Sequence[Message], site: CallSite, *, n: int = 1, schema: dict[str, Any] | None = None,
-        digits: bool = False, temperature: float | None = None,
+        digits: bool = False, temperature: float | None = None, tools: Sequence[dict[str, Any]] = (),
     ) -> Completion:  # fmt: skip
         """Ask for `n` replies in one request, or hand back the journalled ones.
 
@@ -82,15 +86,16 @@ class ModelClient:
             schema: A JSON schema that the server must hold the reply to.
             digits: Ask for the log-probabilities of the reply's digits as well.
             temperature: In place of the role's own.
+            tools: JSON schemas of functions that the model may call.
 
         Raises:
             ModelUnavailableError: No answer after all retries.
             ModelRefusedError: The endpoint rejected the request.
         """
         request = {
-            "model": self.model_id, "params": self.params, "messages": [message.model_dump() for message in messages],
+            "model": self.model_id, "params": self.params, "messages": [message.keyed() for message in messages],
             "n": n, "schema": schema, "seed": site.seed(self.seed), **({"digits": TOP} if digits else {}),
-            **({"temperature": temperature} if temperature is not None else {}),
+            **({"temperature": temperature} if temperature is not None else {}), **({"tools": list(tools)} if tools else {}),
         }  # fmt: skip
         key = call_key(site, request)
         call = await self.calls.get(key)
@@ -100,11 +105,12 @@ class ModelClient:
                 options |= {"logprobs": True, "top_logprobs": TOP}
             if temperature is not None:
                 options["temperature"] = temperature
+            if tools:
+                options["tools"] = [tool if "function" in tool else {"type": "function", "function": tool} for tool in tools]
             call = await self._pay(key, messages, site, schema, options)
-        places = [(place, chances) for place, chances in call.reply.get("digits") or ()] or None
-        return Completion(tuple(call.reply["texts"]), tuple(call.reply["finish_reasons"]), key, places)
+        return _completion(call)
 
-    async def structured(self, messages: Sequence[Message], site: CallSite, schema: type[Reply]) -> Reply:
+    async def structured(self, messages: Sequence[Message], site: CallSite, schema: type[Form]) -> Form:
         """Ask for a reply that fits a pydantic model; show the model its error once, then give up.
 
         Raises:
@@ -113,8 +119,8 @@ class ModelClient:
         return (await self.structured_completion(messages, site, schema))[0]
 
     async def structured_completion(
-        self, messages: Sequence[Message], site: CallSite, schema: type[Reply], *, digits: bool = False
-    ) -> tuple[Reply, Completion]:
+        self, messages: Sequence[Message], site: CallSite, schema: type[Form], *, digits: bool = False
+    ) -> tuple[Form, Completion]:
         """Likewise, with the completion that the reply was read from.
 
         Raises:
@@ -135,13 +141,13 @@ class ModelClient:
                 await self.calls.mark_bad(completion.key)
             raise MalformedReplyError(
                 f"{self.role} model {self.model_id!r} did not fit {schema.__name__} in two tries ({_first_problem(error)}; "
-                f"finish reason {second.finish_reasons[0]!r}); last reply: {clip(second.texts[0], 200)!r}. "
+                f"it ended {second.endings[0]!r}); last reply: {clip(second.texts[0], 200)!r}. "
                 f"Raise {self.role}.max_tokens if it was cut off, or use a model that follows JSON schemas"
             ) from None
 
     async def structured_samples(
-        self, messages: Sequence[Message], site: CallSite, schema: type[Reply], n: int, temperature: float
-    ) -> list[Reply]:
+        self, messages: Sequence[Message], site: CallSite, schema: type[Form], n: int, temperature: float
+    ) -> list[Form]:
         """Ask for several replies in one request and keep those that fit; where none does, ask once more for one.
 
         Raises:
@@ -165,7 +171,7 @@ class ModelClient:
             call = await self._request(key, messages, site, schema, options)
             await self.calls.put(call)
             return call
-        num_bytes = sum(len(message.content.encode("utf-8", "replace")) for message in messages) + len(str(schema or ""))
+        num_bytes = sum(len(message.text.encode("utf-8", "replace")) for message in messages) + len(str(schema or ""))
         prompt, completion = self.gauge.estimate(num_bytes), self.params["max_tokens"] * options.get("n", 1)
         async with self.budget.reserve(Cost(prompt + completion, price_of(prompt, completion, self.price) or 0.0)) as settle:
             call = await self._request(key, messages, site, schema, options)
@@ -182,7 +188,7 @@ class ModelClient:
         if schema is not None:
             form = {"type": "json_schema", "json_schema": {"name": schema["title"], "strict": True, "schema": schema}}
             options["extra_body"] = {**self.params.get("extra_body", {}), "response_format": form}
-        conversation = [_MESSAGE_TYPES[message.role](content=message.content) for message in messages]
+        conversation = to_langchain(messages)
         start = 0.0
 
         async def request() -> LLMResult:
@@ -196,8 +202,9 @@ class ModelClient:
             call = _stored(key, site, result, time.perf_counter() - start)
             note(gen_ai__usage__input_tokens=call.prompt_tokens, gen_ai__usage__output_tokens=call.completion_tokens)
         _measure(call, name)
-        if len(call.reply["texts"]) > 1 and self.count_tokens is not None:
-            call = replace(call, completion_tokens=await self.count_tokens(call.reply["texts"]))
+        if len(result.generations[0]) > 1 and self.count_tokens is not None:
+            texts = [generation.text for generation in result.generations[0]]
+            call = replace(call, completion_tokens=await self.count_tokens(texts))
         return replace(call, cost_usd=price_of(call.prompt_tokens, call.completion_tokens, self.price))
 
 
@@ -245,14 +252,11 @@ def _stored(key: str, site: CallSite, result: LLMResult, seconds: float) -> Stor
         raise MalformedReplyError(f"{site.role} model gave no choice at all: check that the endpoint is a chat completion server")
     usage = (result.llm_output or {}).get("token_usage") or {}
     chances = (generations[0].generation_info or {}).get("logprobs") or {}
-    digits = {"digits": find_digits(generations[0].text, chances["content"])} if chances.get("content") else {}
+    replies, endings = zip(*(_read(generation) for generation in generations), strict=True)
+    digits = {"digits": find_digits(replies[0].answer, chances["content"])} if chances.get("content") else {}
     return StoredCall(
         key=key, site=site, kind="model", seconds=seconds,
-        reply={
-            "texts": [_encodable(generation.text) for generation in generations],
-            "finish_reasons": [(generation.generation_info or {}).get("finish_reason") for generation in generations],
-            **digits,
-        },
+        reply={"replies": [_written(reply) for reply in replies], "endings": list(endings), **digits},
         prompt_tokens=usage.get("prompt_tokens") or 0, completion_tokens=usage.get("completion_tokens") or 0,
     )  # fmt: skip
 
@@ -264,9 +268,29 @@ def _measure(call: StoredCall, model: str) -> None:
         telemetry.measure("gen_ai.client.token.usage", tokens, gen_ai__token__type=kind, **about)
 
 
-def _encodable(text: str) -> str:
-    """Replace lone surrogates, which JSON can carry and UTF-8 files cannot."""
-    return text.encode("utf-8", "replace").decode()
+def _read(generation: Any) -> tuple[Reply, Ending]:
+    return reply_of(generation.message, (generation.generation_info or {}).get("finish_reason"))
+
+
+def _written(reply: Reply) -> Any:
+    """A reply for the journal: its text, where it is nothing else."""
+    content = reply.messages[0].content
+    return content if isinstance(content, str) and len(reply.messages) == 1 else reply.model_dump(mode="json")
+
+
+def _completion(call: StoredCall) -> Completion:
+    """What a journalled call said; rows without endings hold texts and the server's finish reasons."""
+    places = [(place, chances) for place, chances in call.reply.get("digits") or ()] or None
+    if "endings" in call.reply:
+        replies = (Reply.of(one) if isinstance(one, str) else Reply.model_validate(one) for one in call.reply["replies"])
+        return Completion(tuple(replies), tuple(call.reply["endings"]), call.key, places)
+    found = [_apart(text, reason) for text, reason in zip(call.reply["texts"], call.reply["finish_reasons"], strict=True)]
+    return Completion(tuple(reply for reply, _ in found), tuple(ending for _, ending in found), call.key, places)
+
+
+def _apart(text: str, reason: str | None) -> tuple[Reply, Ending]:
+    thought, answer, closed = split_thoughts(text)
+    return Reply.of(answer, thought), ending_of(reason) if closed else "cut"
 
 
 def _repair_messages(messages: Sequence[Message], reply: str, error: ValidationError) -> tuple[Message, ...]:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 from langchain_core.language_models import BaseChatModel
+from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
 from openai import DefaultAioHttpClient
 
@@ -22,6 +23,7 @@ from anyprefer.backends.client import ModelClient, complete_all
 from anyprefer.backends.embedded import EmbeddedServers
 from anyprefer.backends.endpoint import Endpoint
 from anyprefer.backends.failures import model_errors
+from anyprefer.backends.messages import keep_thoughts
 from anyprefer.backends.retry import Persistence
 from anyprefer.backends.vllm import VllmModel, VllmServers
 from anyprefer.backends.weights import resolve_weights
@@ -43,6 +45,9 @@ class LeanChat(ChatOpenAI):
         payload = super()._get_request_payload(input_, stop=stop, **kwargs)
         body = {"messages": payload.pop("messages"), **(payload.pop("extra_body", None) or {})}
         return {**payload, "messages": [], "extra_body": body}
+
+    def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
+        return keep_thoughts(super()._create_chat_result(response, generation_info), response)
 
 
 class Server(Protocol):

@@ -25,6 +25,21 @@ def read_dataset(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         ConfigError: The extra is missing.
         DataError: The dataset cannot be loaded, or has several splits and none was named.
     """
+    for number, row in enumerate(open_dataset(path), start=1):
+        yield f"{path} row {number}", dict(row)
+
+
+def open_dataset(path: Path, default: str | None = None) -> Any:
+    """One split of a dataset, as a `datasets.Dataset`.
+
+    Args:
+        path: A folder, a `.json` file, or a dataset of the hub, with or without a split's name behind it.
+        default: The split where several are there and none is named.
+
+    Raises:
+        ConfigError: The extra is missing.
+        DataError: It cannot be loaded, or nothing says which split.
+    """
     try:
         import datasets
     except ImportError:
@@ -37,29 +52,32 @@ def read_dataset(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             f"cannot load the dataset {str(path)!r} ({type(error).__name__}: {error}): give a folder with Parquet, JSON Lines or "
             "CSV files, one written by save_to_disk, or hf:OWNER/NAME:SPLIT"
         ) from error
-    if isinstance(found, datasets.DatasetDict):
-        if split is None and len(found) > 1:
-            raise DataError(
-                f"{str(path)!r} has the splits {', '.join(found)}: add one of them, as in {f'{path}:{next(iter(found))}'!r}"
-            )
-        if split is not None and split not in found:
-            raise DataError(f"{str(path)!r}: there is no split {split!r}, only {', '.join(found)}")
-        found = found[split or next(iter(found))]
-    for number, row in enumerate(found, start=1):
-        yield f"{path} row {number}", dict(row)
+    return _pick(path, found, split, default) if isinstance(found, datasets.DatasetDict) else found
+
+
+def _pick(path: Path, found: Any, split: str | None, default: str | None) -> Any:
+    if split is not None and split not in found:
+        raise DataError(f"{str(path)!r}: there is no split {split!r}, only {', '.join(found)}")
+    if split is None and len(found) > 1 and default not in found:
+        raise DataError(
+            f"{str(path)!r} has the splits {', '.join(found)}: add one of them, as in {f'{path}:{next(iter(found))}'!r}"
+        )
+    return found[split or (default if default in found else next(iter(found)))]
 
 
 def _split(path: Path) -> tuple[str, str | None]:
     """Name and split of a source."""
     text = str(path)
     prefix = PREFIX if text.startswith(PREFIX) else ""
-    if not prefix and path.is_dir():
+    if not prefix and path.exists():
         return text, None
     name, _, split = text.removeprefix(prefix).rpartition(":")
     return (f"{prefix}{name}", split) if name else (f"{prefix}{split}", None)
 
 
 def _load(datasets: Any, name: str) -> Any:
+    if name.endswith(".json"):
+        return datasets.load_dataset("json", data_files=name, split="train")
     if not name.startswith(PREFIX):
         saved = any((Path(name) / file).exists() for file in ("state.json", "dataset_dict.json"))
         return datasets.load_from_disk(name) if saved else datasets.load_dataset(name)

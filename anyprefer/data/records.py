@@ -1,7 +1,8 @@
 """The records file: one JSON line per finished task, written whole or not at all.
 
 A line ends in a newline exactly when it is complete, so a reader beside the writer knows what to leave alone, and a crash can
-spoil the last line only. `RecordFile.open` moves such a line to `records.torn`; its task runs again.
+spoil the last line only. `RecordFile.open` moves such a line to `records.torn`; its task runs again. Lines of format version 1
+stay as they are; readers get records of the present version (`anyprefer.data.old_records`).
 """
 
 import contextlib
@@ -14,16 +15,18 @@ from types import TracebackType
 from typing import IO, Any, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, from_json
 
+from anyprefer.data.old_records import upgrade
 from anyprefer.errors import DataError, RunFolderError
-from anyprefer.types import PreferenceRecord
+from anyprefer.types import RECORD_VERSION, PreferenceRecord
 
 logger = logging.getLogger(__name__)
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M")
 
 _BLOCK = 1 << 16
+_PRESENT = f'{{"version":{RECORD_VERSION},'.encode()
 
 
 class RecordFile:
@@ -105,7 +108,7 @@ class RecordFile:
             RunFolderError: The file cannot be read, or a line is no record; names the line.
         """
         for number, line, end in self._lines(offset):
-            yield self._parse(PreferenceRecord, number, line), end
+            yield self._parse(read_record, number, line), end
 
     def ids(self) -> set[str]:
         """The ids of all finished tasks, whatever came of them; reads nothing else of the records.
@@ -113,7 +116,7 @@ class RecordFile:
         Raises:
             RunFolderError: The file cannot be read, or a line is no record; names the line.
         """
-        return {head.task.id for head in self._read(_Head)}
+        return {head.task.id for head in self._read(_Head.model_validate_json)}
 
     def __iter__(self) -> Iterator[PreferenceRecord]:
         """All records in the order in which they were finished, one in memory at a time.
@@ -121,7 +124,7 @@ class RecordFile:
         Raises:
             RunFolderError: The file cannot be read, or a line is no record; names the line.
         """
-        return self._read(PreferenceRecord)
+        return self._read(read_record)
 
     def drop(self, predicate: Callable[[PreferenceRecord], bool]) -> int:
         """Remove the records for which the predicate holds; a crash leaves the old file or the new one, nothing between.
@@ -147,7 +150,7 @@ class RecordFile:
         dropped = 0
         with to.open("wb") as file:
             for number, line, _ in self._lines():
-                if predicate(self._parse(PreferenceRecord, number, line)):
+                if predicate(self._parse(read_record, number, line)):
                     dropped += 1
                 else:
                     file.write(line)
@@ -156,18 +159,17 @@ class RecordFile:
         shutil.copymode(self.path, to)
         return dropped
 
-    def _read(self, model: type[M]) -> Iterator[M]:
+    def _read(self, parse: Callable[[bytes], M]) -> Iterator[M]:
         for number, line, _ in self._lines():
-            yield self._parse(model, number, line)
+            yield self._parse(parse, number, line)
 
-    def _parse(self, model: type[M], number: int, line: bytes) -> M:
+    def _parse(self, parse: Callable[[bytes], M], number: int, line: bytes) -> M:
         try:
-            return model.model_validate_json(line)
-        except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]["msg"]
+            return parse(line)
+        except ValueError as error:
             raise RunFolderError(
-                f"{self.path} line {number} is not a record ({problem}): {line[:80]!r}. Restore the file, or delete this line "
-                "and run the same command again; its task is then done again"
+                f"{self.path} line {number} is not a record ({_problem(error)}): {line[:80]!r}. Restore the file, or delete this "
+                "line and run the same command again; its task is then done again"
             ) from error
 
     def _lines(self, offset: int = 0) -> Iterator[tuple[int, bytes, int]]:
@@ -200,6 +202,26 @@ class RecordFile:
             os.fsync(file.fileno())
         os.truncate(self.path, start)
         logger.warning("%s: moved a torn last line of %d bytes to %s; its task runs again", self.path, len(line), torn.name)
+
+
+def read_record(line: bytes) -> PreferenceRecord:
+    """The record of a line, of the present version whatever version was written.
+
+    Raises:
+        ValueError: It is no record.
+        RunFolderError: It is of a newer version.
+    """
+    if line.startswith(_PRESENT):
+        return PreferenceRecord.model_validate_json(line)
+    tree = from_json(line)
+    version = tree.get("version", 1) if isinstance(tree, dict) else None
+    if version == 1:
+        return PreferenceRecord.model_validate(upgrade(tree))
+    if isinstance(version, int) and version > RECORD_VERSION:
+        raise RunFolderError(
+            f"a record of version {version} ({line[:80]!r}), and this anyprefer reads {RECORD_VERSION}: install the newer one"
+        )
+    return PreferenceRecord.model_validate(tree)
 
 
 class _HeadTask(BaseModel):
@@ -260,10 +282,16 @@ def _start_of_last_line(file: IO[bytes]) -> int:
 
 def _is_record(line: bytes) -> bool:
     try:
-        PreferenceRecord.model_validate_json(line)
-    except ValidationError:
+        read_record(line)
+    except ValueError:
         return False
     return True
+
+
+def _problem(error: ValueError) -> str:
+    if isinstance(error, ValidationError):
+        return str(error.errors(include_url=False, include_input=False)[0]["msg"])
+    return str(error)
 
 
 def _cannot_write(path: Path, error: OSError) -> RunFolderError:

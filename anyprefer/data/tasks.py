@@ -1,7 +1,8 @@
 """Task sources: JSON Lines, CSV, Parquet or a Hugging Face dataset in, checked tasks out, one in memory at a time.
 
-A row needs a prompt under one of the names in `PROMPT_FIELDS`; a reference, an id, images and metadata are optional, and every
-other field is kept as metadata. A mistake is a `DataError` that names the file, the line, the value and the fix.
+A row needs a prompt under one of the names in `PROMPT_FIELDS`; a reference, an id, images, tools and metadata are optional, and
+every other field is kept as metadata. Paths of images are relative to the task file; a task knows its pictures by their bytes.
+A mistake is a `DataError` that names the file, the line, the value and the fix.
 """
 
 import csv
@@ -9,16 +10,17 @@ import itertools
 import json
 import math
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from pydantic import ValidationError
 
+from anyprefer.data.blobs import BlobStore
 from anyprefer.data.hub import is_dataset, read_dataset
+from anyprefer.data.pictures import brief, read_pictures, with_pictures
 from anyprefer.data.records import escape_surrogates
 from anyprefer.errors import ConfigError, DataError
-from anyprefer.prompts import clip
 from anyprefer.types import Message, Task
 
 PROMPT_FIELDS = ("prompt", "question", "instruction", "messages")
@@ -37,9 +39,51 @@ Row = tuple[str, dict[str, Any]]
 """Where a row stands ("tasks.jsonl line 3") and its fields."""
 
 
+class ReadTask(Protocol):
+    """Makes a task of a row; see `anyprefer.applications.base.Application.read_task`."""
+
+    def __call__(self, where: str, row: Mapping[str, Any], folder: Path, blobs: BlobStore | None = None) -> Task:
+        """Read the row."""
+
+
+def read_task(where: str, row: Mapping[str, Any], folder: Path, blobs: BlobStore | None = None) -> Task:
+    """Make a task of a row whose prompt is text or a conversation.
+
+    Args:
+        where: The row's place, for messages.
+        row: Its columns.
+        folder: What the paths of its images are relative to.
+        blobs: Keeps the images; None only hashes them.
+
+    Raises:
+        DataError: The row cannot be used.
+    """
+    images = read_pictures(where, row.get("images"), folder, blobs)
+    fields = _fields(where, {name: value for name, value in row.items() if name != "images"})
+    prompt_name, reference_name = (_only_name(where, fields, names) for names in (PROMPT_FIELDS, REFERENCE_FIELDS))
+    if prompt_name is None:
+        raise DataError(
+            f"{where} has no prompt: it needs one of the fields {', '.join(PROMPT_FIELDS)}, but has {', '.join(row) or 'none'}"
+        )
+    if prompt_name == "instruction" and fields.get("input"):
+        raise DataError(f"{where} has an 'input' beside its 'instruction': join both into one 'prompt', or rename 'input'")
+    known = {prompt_name, reference_name, "id", "tools", "metadata"}
+    prompt = with_pictures(_prompt(where, prompt_name, fields[prompt_name]), images)
+    try:
+        return Task(
+            id=_id(where, fields),
+            prompt=prompt,
+            tools=_tools(where, fields),
+            reference=None if reference_name is None else _reference(where, reference_name, fields[reference_name]),
+            metadata=_metadata(where, fields, {name: value for name, value in fields.items() if name not in known}),
+        )
+    except ValidationError as error:
+        raise DataError(f"{where}: {_problem(error)}; {prompt_name} is {brief(fields[prompt_name])}") from None
+
+
 def load_tasks(
-    path: str | Path, *, limit: int | None = None, application: str = "text", max_prompt_chars: int = MAX_PROMPT_CHARS,
-    checked: bool = False,
+    path: str | Path, *, limit: int | None = None, read: ReadTask = read_task, max_prompt_chars: int = MAX_PROMPT_CHARS,
+    checked: bool = False, blobs: BlobStore | None = None,
 ) -> Iterator[Task]:  # fmt: skip
     """Read tasks in file order.
 
@@ -47,20 +91,22 @@ def load_tasks(
         path: A `.jsonl`, `.csv` or `.parquet` file in UTF-8 (Parquet needs the `parquet` extra), a folder that holds a Hugging
             Face dataset, or `hf:OWNER/NAME` for one of the hub, with `:SPLIT` behind it (these need the `parquet` extra too).
         limit: Most tasks to read; the rest of the file is not looked at.
-        application: Given to every task.
+        read: Makes a task of a row; the application's.
         max_prompt_chars: Longest prompt allowed, in characters.
         checked: Whether `check_tasks` has been through the source, so that ids need not be compared again.
+        blobs: Keeps the tasks' pictures; None only hashes them.
 
     Raises:
         DataError: The file or a row cannot be used; raised when the iteration gets there, see `check_tasks`.
         ConfigError: Parquet without the extra.
     """
     path = Path(path)
+    folder = path if path.is_dir() else path.parent
     seen = None if checked else _Seen()
     number = 0
     for where, row in itertools.islice(_reader(path)(path), limit):
         number += 1
-        task = _task(where, row, application)
+        task = read(where, row, folder, blobs)
         if len(task.text) > max_prompt_chars:
             raise DataError(
                 f"{where}: the prompt has {len(task.text):,} characters, more than the limit of {max_prompt_chars:,}: "
@@ -102,13 +148,27 @@ def read_rows(path: str | Path) -> Iterator[Row]:
     return _reader(path)(path)
 
 
-def check_tasks(path: str | Path, limit: int | None = None) -> int:
+def check_tasks(path: str | Path, limit: int | None = None, read: ReadTask = read_task, *, sees: bool = False) -> int:
     """Count the tasks that `load_tasks` would give, so that a mistake in the last line shows before any work starts.
+
+    Args:
+        path: See `load_tasks`.
+        limit: Likewise.
+        read: Likewise.
+        sees: Whether the roles that read the tasks can be shown pictures; a task with pictures is refused otherwise.
 
     Raises:
         DataError: The file or a row cannot be used.
     """
-    return sum(1 for _ in load_tasks(path, limit=limit))
+    number = 0
+    for task in load_tasks(path, limit=limit, read=read):
+        number += 1
+        if task.images and not sees:
+            raise DataError(
+                f"{path}: task {task.id!r} has {len(task.images)} picture(s), and no role of this recipe can see: leave out "
+                "'images', or the pair would be written blind"
+            )
+    return number
 
 
 def _reader(path: Path) -> Callable[[Path], Iterator[Row]]:
@@ -151,10 +211,10 @@ def _read_jsonl(path: Path) -> Iterator[Row]:
         except (ValueError, RecursionError) as error:
             reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
             raise DataError(
-                f"{where} is not JSON ({reason}): {_clip(line.strip())}; each line must hold one whole JSON object"
+                f"{where} is not JSON ({reason}): {brief(line.strip())}; each line must hold one whole JSON object"
             ) from None
         if not isinstance(row, dict):
-            raise DataError(f'{where} is not a JSON object: {_clip(row)}; write {{"prompt": ...}}')
+            raise DataError(f'{where} is not a JSON object: {brief(row)}; write {{"prompt": ...}}')
         yield where, row
 
 
@@ -168,7 +228,7 @@ def _read_csv(path: Path) -> Iterator[Row]:
         for cells in reader:
             where = f"{path} line {reader.line_num}"
             if None in cells:
-                raise DataError(f"{where} has more cells than the header: {_clip(cells[None])}; quote cells that hold commas")
+                raise DataError(f"{where} has more cells than the header: {brief(cells[None])}; quote cells that hold commas")
             yield where, {name: _cell(where, name, cell) for name, cell in cells.items() if cell}
     except csv.Error as error:
         line = reader.reader.line_num
@@ -176,12 +236,12 @@ def _read_csv(path: Path) -> Iterator[Row]:
 
 
 def _cell(where: str, name: str, cell: str) -> Any:
-    if name not in ("messages", "images", "metadata"):
+    if name not in ("messages", "images", "tools", "metadata"):
         return cell
     try:
         return json.loads(cell, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: column {name!r} must hold JSON ({error}): {_clip(cell)}") from None
+        raise DataError(f"{where}: column {name!r} must hold JSON ({error}): {brief(cell)}") from None
 
 
 def _read_parquet(path: Path) -> Iterator[Row]:
@@ -198,34 +258,10 @@ def _read_parquet(path: Path) -> Iterator[Row]:
                     number += 1
                     yield f"{path} row {number}", row
     except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path} is not a readable Parquet file (after row {number}): {_clip(str(error))}") from error
+        raise DataError(f"{path} is not a readable Parquet file (after row {number}): {brief(str(error))}") from error
 
 
-def _task(where: str, row: dict[str, Any], application: str) -> Task:
-    row = _fields(where, row)
-    prompt_name, reference_name = (_only_name(where, row, names) for names in (PROMPT_FIELDS, REFERENCE_FIELDS))
-    if prompt_name is None:
-        raise DataError(
-            f"{where} has no prompt: it needs one of the fields {', '.join(PROMPT_FIELDS)}, but has {', '.join(row) or 'none'}"
-        )
-    if prompt_name == "instruction" and row.get("input"):
-        raise DataError(f"{where} has an 'input' beside its 'instruction': join both into one 'prompt', or rename 'input'")
-    known = {prompt_name, reference_name, "id", "images", "metadata"}
-    prompt, images = _prompt(where, prompt_name, row[prompt_name]), _images(where, row)
-    try:
-        return Task(
-            id=_id(where, row),
-            prompt=prompt,
-            images=images,
-            reference=None if reference_name is None else _text(where, reference_name, row[reference_name]),
-            application=application,
-            metadata=_metadata(where, row, {name: value for name, value in row.items() if name not in known}),
-        )
-    except ValidationError as error:
-        raise DataError(f"{where}: {_problem(error)}; {prompt_name} is {_clip(row[prompt_name])}") from None
-
-
-def _fields(where: str, row: dict[str, Any]) -> dict[str, Any]:
+def _fields(where: str, row: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {escape_surrogates(str(name)): _plain(value) for name, value in row.items() if value is not None}
     except ValueError as error:
@@ -261,35 +297,40 @@ def _prompt(where: str, name: str, value: Any) -> str | tuple[Message, ...]:
         return tuple(Message.model_validate(message) for message in value)
     except ValidationError as error:
         raise DataError(
-            f"{where}: {name} = {_clip(value)} is no list of messages ({_problem(error)}): write "
+            f"{where}: {name} = {brief(value)} is no list of messages ({_problem(error)}): write "
             '[{"role": "system", "user" or "assistant", "content": text}, ...]'
         ) from None
 
 
 def _text(where: str, name: str, value: Any, or_else: str = "") -> str:
     if not isinstance(value, str):
-        raise DataError(f"{where}: {name} = {_clip(value)} is no text: write a string{or_else}")
+        raise DataError(f"{where}: {name} = {brief(value)} is no text: write a string{or_else}")
     return value
 
 
 def _id(where: str, row: dict[str, Any]) -> str:
     value = row.get("id", "")
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise DataError(f"{where}: id = {_clip(value)} is neither text nor a whole number")
+        raise DataError(f"{where}: id = {brief(value)} is neither text nor a whole number")
     return str(value)
 
 
-def _images(where: str, row: dict[str, Any]) -> tuple[str, ...]:
-    value = row.get("images", [])
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise DataError(f'{where}: images = {_clip(value)} is no list of paths: write ["picture.png"]')
+def _reference(where: str, name: str, value: Any) -> Any:
+    """A text, or a whole output as records hold it."""
+    return value if isinstance(value, dict) and "kind" in value else _text(where, name, value)
+
+
+def _tools(where: str, row: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    value = row.get("tools", [])
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise DataError(f"{where}: tools = {brief(value)} is no list of JSON schemas: write one object for each function")
     return tuple(value)
 
 
-def _metadata(where: str, row: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+def _metadata(where: str, row: Mapping[str, Any], others: dict[str, Any]) -> dict[str, Any]:
     value = row.get("metadata", {})
     if not isinstance(value, dict):
-        raise DataError(f'{where}: metadata = {_clip(value)} is no object: write {{"name": value}}')
+        raise DataError(f'{where}: metadata = {brief(value)} is no object: write {{"name": value}}')
     if twice := sorted(others.keys() & value.keys()):
         raise DataError(f"{where} has {twice[0]!r} both as a field and in 'metadata': keep one, or rename the other")
     return {**others, **value}
@@ -297,7 +338,7 @@ def _metadata(where: str, row: dict[str, Any], others: dict[str, Any]) -> dict[s
 
 def _refuse_duplicate(where: str, earlier: str, task_id: str, *, named: bool) -> NoReturn:
     if named:
-        raise DataError(f"{where} has the id {_clip(task_id)} of {earlier}: ids must be unique, give it another one")
+        raise DataError(f"{where} has the id {brief(task_id)} of {earlier}: ids must be unique, give it another one")
     raise DataError(
         f"{where} has the same prompt as {earlier}: remove one, or, if you want both, give each an 'id' of its own "
         "(without one, the id is a hash of the prompt)"
@@ -308,7 +349,3 @@ def _problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"])
     return f"{where}: {problem['msg']}" if where else str(problem["msg"]).removeprefix("Value error, ")
-
-
-def _clip(value: Any) -> str:
-    return clip(repr(value[:200] if isinstance(value, str | list) else value), 80).replace("\n", " ")

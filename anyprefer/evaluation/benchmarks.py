@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anyprefer.agents.judges.scorers import Kind, kind_of
 from anyprefer.data.tasks import load_tasks
 from anyprefer.errors import DataError
-from anyprefer.tools.scorers import Kind, kind_of
-from anyprefer.types import Message, Task
+from anyprefer.types import Message, Reply, Task, Text
 
 _ASK: dict[Kind, str] = {
     "number": "\n\nWork it out step by step, and end with a line \"Answer: NUMBER\".",
@@ -46,11 +46,11 @@ def load_benchmark(name: str, path: Path, limit: int | None = None) -> list[Item
 def _item(kind: Kind, task: Task) -> Item:
     if kind == "choice":
         task = _with_options(task)
-    if not (task.reference or "").strip():
+    if not task.answer.strip():
         raise DataError(f"item {task.id!r} has no reference answer: a benchmark needs one for each question")
     *before, last = task.messages
-    asked = last.model_copy(update={"content": last.content + _ASK[kind]})
-    return Item(task, (*before, asked))
+    content = last.content + _ASK[kind] if isinstance(last.content, str) else (*last.content, Text(text=_ASK[kind]))
+    return Item(task, (*before, Message(role=last.role, content=content, name=last.name)))
 
 
 def _with_options(task: Task) -> Task:
@@ -61,7 +61,7 @@ def _with_options(task: Task) -> Task:
     if key not in options:
         raise DataError(f"item {task.id!r}: answerKey {key!r} is none of its options {', '.join(options)}")
     listed = "\n".join(f"{label}. {text}" for label, text in options.items())
-    return task.model_copy(update={"prompt": f"{task.text}\n\n{listed}", "reference": key})
+    return task.model_copy(update={"prompt": f"{task.text}\n\n{listed}", "reference": Reply.of(key)})
 
 
 def _options(choices: dict[str, Any]) -> Iterator[tuple[str, str]]:

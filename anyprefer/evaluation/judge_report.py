@@ -170,4 +170,4 @@ async def _sample(sampler: Any, task: Task, say: Say) -> list[str]:
         say(f"task {task.id}: {error}")
         return []
     say(f"sampled {len(candidates)} responses to task {task.id}")
-    return [candidate.text for candidate in candidates if candidate.finish_reason != "length"]
+    return [candidate.text for candidate in candidates if candidate.is_complete]

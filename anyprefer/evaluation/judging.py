@@ -18,7 +18,7 @@ from anyprefer.config import Recipe
 from anyprefer.errors import ConfigError
 from anyprefer.evaluation.pairs import LabelledPair
 from anyprefer.graph.builder import build_graph, recursion_limit
-from anyprefer.types import Attempt, Candidate, Prompts, RoleUsage, Task, Verdict, disagree
+from anyprefer.types import Attempt, Candidate, Prompts, Reply, RoleUsage, Task, Verdict, disagree
 
 Arm = Literal["none", "tools", "feedback", "both"]
 ARMS: tuple[Arm, ...] = ("none", "tools", "feedback", "both")
@@ -90,7 +90,7 @@ class _GivenCandidates:
     async def sample(self, task: Task, prompts: Prompts, round_: int) -> tuple[Candidate, ...]:
         pair = self.pairs[task.id]
         texts = (pair.right, pair.wrong) if right_first(task.id) else (pair.wrong, pair.right)
-        return tuple(Candidate(index=i, text=text) for i, text in enumerate(texts))
+        return tuple(Candidate(index=i, output=Reply.of(text)) for i, text in enumerate(texts))
 
 
 def right_first(task_id: str) -> bool:

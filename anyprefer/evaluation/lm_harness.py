@@ -13,7 +13,7 @@ from typing import Any
 from anyprefer.errors import ConfigError, DataError
 from anyprefer.evaluation.intervals import bootstrap
 from anyprefer.evaluation.model_eval import Answer, ModelReport
-from anyprefer.training.targets import has_gpu
+from anyprefer.training.packages import has_gpu
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from anyprefer.agents.judges.scorers import Score, scorer_of
 from anyprefer.backends.calls import CallSite
 from anyprefer.backends.client import ModelClient
 from anyprefer.backends.providers import Backends
@@ -14,7 +15,6 @@ from anyprefer.errors import DataError, ModelError
 from anyprefer.evaluation.benchmarks import Item, load_benchmark
 from anyprefer.evaluation.intervals import bootstrap
 from anyprefer.runs.journal import Journal
-from anyprefer.tools.scorers import Score, scorer_of
 from anyprefer.types import RoleUsage
 
 Say = Callable[[str], None]

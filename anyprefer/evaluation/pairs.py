@@ -1,8 +1,8 @@
 """Labelled pairs: a task, a right response and a wrong one, taken from a file or built from answers that can be checked.
 
-A row of the file holds `chosen` and `rejected` (a preference dataset), or `choices` and `answerKey` (a multiple-choice set), or
-`responses` beside a reference (responses whose final answers are compared with the reference's), or a reference alone: then
-responses must be sampled first. A row that gives no pair is named with the reason, never dropped in silence.
+A row of the file holds `chosen` and `rejected` (a preference dataset, see `anyprefer.data.pairs`), or `choices` and `answerKey`
+(a multiple-choice set), or `responses` beside a reference (responses whose final answers are compared with the reference's), or a
+reference alone: then responses must be sampled first. A row that gives no pair is named, with the reason.
 """
 
 import json
@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from anyprefer.data.tasks import load_tasks
+from anyprefer.data.blobs import BlobStore
+from anyprefer.data.pairs import Preference, data_file, read_preference
+from anyprefer.data.tasks import PROMPT_FIELDS, load_tasks, read_task
 from anyprefer.errors import DataError
 from anyprefer.tools.answers import choice_of, final_answer, same_answer
-from anyprefer.types import Task, normalize
+from anyprefer.training.rows import PreferenceRow
+from anyprefer.types import Task, same_output
 
-LABELS = ("chosen", "rejected", "choices", "answerKey", "responses", "chosen_score", "rejected_score")
+LABELS = {"choices", "answerKey", "responses", *PreferenceRow.model_fields} - {"prompt", "metadata", "reference", "images"}
 """Fields that hold or betray the answer; no tool and no model sees them."""
 
 
@@ -51,23 +54,23 @@ def load_pairs(path: Path, limit: int | None = None, responses: Mapping[str, Seq
     """Read a file and take or build at most one pair per row.
 
     Args:
-        path: A task file (`.jsonl`, `.csv`, `.parquet`).
+        path: A task file (`.jsonl`, `.csv`, `.parquet`), an export or another dataset.
         limit: Most pairs; rows beyond it are not looked at.
         responses: Task id -> sampled responses, for rows that have none of their own.
 
     Raises:
         DataError: The file cannot be read, or it gives no pair although nothing remains to be sampled.
     """
-    found = PairSet()
-    for task in load_tasks(path):
+    found, reader = PairSet(), _Reader()
+    for task in load_tasks(data_file(path), read=reader.read):
         if limit is not None and len(found.pairs) >= limit:
             break
         sampled = (responses or {}).get(task.id)
         fields = task.metadata if sampled is None else {**task.metadata, "responses": list(sampled)}
-        if not any(name in fields for name in ("chosen", "choices", "responses")) and task.reference:
+        if reader.last is None and task.answer and not any(name in fields for name in ("choices", "responses")):
             found.unsampled.append(task)
             continue
-        built = _build(task, fields)
+        built = _build(task, fields, reader.last)
         if isinstance(built, str):
             found.unused[task.id] = built
         else:
@@ -81,36 +84,51 @@ def load_pairs(path: Path, limit: int | None = None, responses: Mapping[str, Seq
     return found
 
 
+@dataclass
+class _Reader:
+    """Reads rows as tasks, and keeps the two responses of the last one."""
+
+    last: Preference | str | None = None
+    """Of the row that was read last: its pair, or why it is none; None where it holds no responses that are labelled."""
+
+    def read(self, where: str, row: Mapping[str, Any], folder: Path, blobs: BlobStore | None = None) -> Task:
+        self.last = None
+        if row.get("chosen") is None and row.get("rejected") is None:
+            return read_task(where, row, folder, blobs)
+        fields = {name: value for name, value in row.items() if name not in LABELS}
+        if isinstance(metadata := fields.get("metadata"), str):
+            fields["metadata"] = json.loads(metadata)
+        try:
+            self.last = read_preference(where, row)
+        except DataError as error:
+            self.last = str(error).removeprefix(where).lstrip(": ")
+            return read_task(where, fields, folder, blobs)
+        fields = {name: value for name, value in fields.items() if name not in PROMPT_FIELDS}
+        return read_task(where, {**fields, "prompt": self.last.turns["prompt"]}, folder, blobs)
+
+
 def save_pairs(path: Path, pairs: Iterable[LabelledPair]) -> None:
     """Write pairs as `prompt`, `chosen`, `rejected` rows, which `load_pairs` reads again."""
     rows = ({"id": pair.task.id, "prompt": pair.task.text, "chosen": pair.right, "rejected": pair.wrong} for pair in pairs)
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
-def _build(task: Task, fields: Mapping[str, Any]) -> LabelledPair | str:
-    if "chosen" in fields or "rejected" in fields:
-        return _from_preference(task, fields)
+def _build(task: Task, fields: Mapping[str, Any], labelled: Preference | str | None) -> LabelledPair | str:
+    if labelled is not None:
+        return labelled if isinstance(labelled, str) else _from_preference(task, labelled)
     if "choices" in fields:
         return _from_choices(task, fields)
-    if not (task.reference or "").strip():
+    if not task.answer.strip():
         return "no reference"
     return _from_responses(task, fields.get("responses"))
 
 
-def _from_preference(task: Task, fields: Mapping[str, Any]) -> LabelledPair | str:
-    chosen, rejected = _text_of(fields.get("chosen")), _text_of(fields.get("rejected"))
-    if chosen is None or rejected is None:
-        return "chosen or rejected is missing or no text"
-    if normalize(chosen) == normalize(rejected):
+def _from_preference(task: Task, pair: Preference) -> LabelledPair | str:
+    if not pair.chosen.text.strip() or not pair.rejected.text.strip():
+        return "chosen or rejected is empty"
+    if same_output(pair.chosen, pair.rejected):
         return "chosen and rejected are the same text"
-    return LabelledPair(_blind(task), chosen, rejected)
-
-
-def _text_of(value: Any) -> str | None:
-    """A response's text; a conversation's is that of its last message."""
-    if isinstance(value, list) and value and isinstance(value[-1], dict):
-        value = value[-1].get("content")
-    return value if isinstance(value, str) and value.strip() else None
+    return LabelledPair(_blind(task), pair.chosen.text, pair.rejected.text)
 
 
 def _from_choices(task: Task, fields: Mapping[str, Any]) -> LabelledPair | str:
@@ -132,7 +150,7 @@ def _from_choices(task: Task, fields: Mapping[str, Any]) -> LabelledPair | str:
 def _from_responses(task: Task, responses: Any) -> LabelledPair | str:
     if not isinstance(responses, list) or not all(isinstance(text, str) for text in responses):
         return "responses is not a list of texts"
-    truth = _answer(task, task.reference or "") or (task.reference or "").strip()
+    truth = _answer(task, task.answer) or task.answer.strip()
     answers = {text: answer for text in responses if (answer := _answer(task, text)) is not None}
     if not answers:
         return "no response states a final answer"

@@ -96,13 +96,13 @@ def index_row(record: PreferenceRecord, difficulty: str | None = None) -> dict[s
     row = {
         "id": record.task.id,
         "status": record.status,
-        "prompt": _start(record.task.messages[-1].content),
+        "prompt": _start(record.task.messages[-1].text),
         "rounds": len(record.attempts),
         "tools": sorted(tools),
         "reward": best.critique.score if best else None,
-        "chosen": pair.chosen_score if pair else None,
-        "rejected": pair.rejected_score if pair else None,
-        "margin": round(pair.margin, 4) if pair else None,
+        "chosen": pair.chosen.score if pair else None,
+        "rejected": pair.rejected.score if pair else None,
+        "margin": None if pair is None or pair.margin is None else round(pair.margin, 4),
         "failure": record.error.kind if record.error else None if pair else NO_PAIR,
         "class": difficulty,
     }
@@ -125,8 +125,8 @@ def _start(text: str) -> str:
 
 def _searched(record: PreferenceRecord) -> str:
     pair = record.pair or (record.best.pair if record.best else None)
-    texts = (record.task.id, record.task.text, record.task.reference or "", *((pair.chosen, pair.rejected) if pair else ()))
-    return "\n".join(texts)
+    sides = (pair.chosen.text, pair.rejected.text) if pair else ()
+    return "\n".join((record.task.id, record.task.text, record.task.answer, *sides))
 
 
 def _stored(record: PreferenceRecord) -> tuple[PreferenceRecord, bytes]:

@@ -5,7 +5,10 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
-SCRIPTS = ("dom.js", "archive.js", "differences.js", "record.js", "rounds.js", "list.js", "found.js", "browser.js", "page.js")
+SCRIPTS = (
+    "dom.js", "archive.js", "differences.js", "values.js", "record.js", "rounds.js", "list.js", "found.js", "browser.js",
+    "page.js",
+)  # fmt: skip
 """In this order they are one script: each uses what those before it define."""
 
 

@@ -34,39 +34,36 @@ def _rewriting(record: PreferenceRecord) -> Interest | None:
 
 
 def _judge_against_tool(record: PreferenceRecord) -> Interest | None:
-    best, pair = record.best, record.pair
-    if best is None or pair is None:
+    best = record.best
+    margin = best.pair.margin if best and best.pair else None
+    if best is None or not margin or record.pair is None:
         return None
-    tools = [tool for tool in dict.fromkeys(found.tool for found in best.evidence) if side_of(tool, best) == "rejected"]
+    against = "rejected" if margin > 0 else "chosen"
+    tools = [tool for tool in dict.fromkeys(found.tool for found in best.evidence) if side_of(tool, best) == against]
     if not tools:
         return None
-    named = " and ".join(tools)
-    return (
-        pair.margin,
-        f"By its words, what {named} found speaks for the rejected response; the judge put the other {pair.margin:.1f} ahead.",
-    )
+    swapped = " A reviewer then turned the pair round." if record.review and record.review.decision == "swap" else ""
+    preferred = f"What {' and '.join(tools)} found speaks better of the {against} response"
+    return abs(margin), f"{preferred}; the judge scored the other {abs(margin):.1f} higher.{swapped}"
 
 
 def _closest(record: PreferenceRecord) -> Interest | None:
     pair = record.pair
     if pair is None or record.status != "accepted":
         return None
-    likeness = overlap(pair.chosen, pair.rejected)
-    return likeness, f"The responses share {100 * likeness:.0f} % of their words, and the judge set them {pair.margin:.1f} apart."
+    likeness = overlap(pair.chosen.text, pair.rejected.text)
+    apart = "no judge scored both" if pair.margin is None else f"the judge set them {abs(pair.margin):.1f} apart"
+    return likeness, f"The responses share {100 * likeness:.0f} % of their words, and {apart}."
 
 
 def _divided(record: PreferenceRecord) -> Interest | None:
     best, pair = record.best, record.pair
     if best is None or pair is None:
         return None
-    verdicts = {verdict.candidate: verdict for verdict in best.verdicts}
-    sides = [
-        next((verdicts[item.index] for item in best.candidates if item.text == text and item.index in verdicts), None)
-        for text in (pair.chosen, pair.rejected)
-    ]
-    if sides[0] is None or sides[1] is None or not disagree(sides[0], sides[1]):
+    chosen, rejected = best.verdict_of(pair.chosen), best.verdict_of(pair.rejected)
+    if chosen is None or rejected is None or not disagree(chosen, rejected):
         return None
-    gap = max(abs(a - b) for a, b in zip(sides[0].scores, sides[1].scores, strict=True))
+    gap = max(abs(a - b) for a, b in zip(chosen.scores, rejected.scores, strict=True))
     return gap, f"Single judgements rank the two responses in opposite ways, by up to {gap:.1f} points."
 
 

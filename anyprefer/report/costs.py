@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import RunFolderError
 
 SHOWN = 10
@@ -44,7 +45,7 @@ def read_calls(run_dir: Path) -> Calls | None:
     Raises:
         RunFolderError: The journal cannot be read.
     """
-    path = run_dir / "journal.sqlite"
+    path = RunDir(run_dir).journal
     if not path.is_file():
         return None
     try:

@@ -9,7 +9,11 @@ from anyprefer.report.cases import CaseBook
 from anyprefer.report.failures import FailureGroups
 from anyprefer.report.rewrites import Rewrites
 from anyprefer.report.tool_effects import ToolEffects
-from anyprefer.types import Attempt, PreferenceRecord, RoleUsage
+from anyprefer.runs.naming import name_origin
+from anyprefer.types import Attempt, PreferenceRecord, RoleUsage, Side
+
+UNNAMED_MODEL = "a model without a name"
+"""Who wrote a response of which the record does not say it."""
 
 
 def _numbers() -> "array[float]":
@@ -48,11 +52,18 @@ class RunFacts:
     """Role -> cost of the finished tasks."""
     rounds: dict[int, RoundFacts] = field(default_factory=dict)
     chosen: "array[float]" = field(default_factory=_numbers)
-    """Scores of chosen responses, over the best pair of each record."""
+    """Scores of chosen responses, over the pair of each record as a reviewer left it."""
     rejected: "array[float]" = field(default_factory=_numbers)
     others: "array[float]" = field(default_factory=_numbers)
-    """Scores of the responses of those attempts that are in no pair."""
+    """Scores of the responses of those attempts that are in no pair; one that a reviewer replaced was in one."""
+    unscored: int = 0
+    """Sides that no judge has scored."""
     margins: "array[float]" = field(default_factory=_numbers)
+    """Of the pairs with two scores; below 0 where the chosen response has the lower one."""
+    certainties: "array[float]" = field(default_factory=_numbers)
+    """Of the pairs on which verifying tools voted."""
+    authors: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """Who wrote -> how many chosen and rejected sides."""
     rewards: "array[float]" = field(default_factory=_numbers)
     pairs: PairDigest = field(default_factory=PairDigest)
     """Names the accepted pairs."""
@@ -88,13 +99,31 @@ class RunFacts:
         best, pair = record.best, record.pair
         if best is None or pair is None:
             return
-        self.chosen.append(pair.chosen_score)
-        self.rejected.append(pair.rejected_score)
-        self.margins.append(pair.margin)
+        for name, side, scores in (("chosen", pair.chosen, self.chosen), ("rejected", pair.rejected, self.rejected)):
+            self.authors[_author(record, side)][name] += 1
+            self.unscored += side.score is None
+            _append_known(scores, side.score)
+        _append_known(self.margins, pair.margin)
+        _append_known(self.certainties, pair.certainty)
+        _append_known(self.rewards, best.critique.score)
         if record.status == "accepted":
-            self.pairs.add(record.task.id, pair.chosen, pair.rejected)
-        if best.critique.score is not None:
-            self.rewards.append(best.critique.score)
-        texts = {candidate.index: candidate.text for candidate in best.candidates}
-        inside = {pair.chosen, pair.rejected}
-        self.others.extend(verdict.score for verdict in best.verdicts if texts.get(verdict.candidate) not in inside)
+            self.pairs.add(record.task.id, pair.chosen.text, pair.rejected.text)
+        self.others.extend(_other_scores(best))
+
+
+def _author(record: PreferenceRecord, side: Side) -> str:
+    if side.origin.kind != "candidate":
+        return name_origin(side.origin)
+    return record.model_of(side) or UNNAMED_MODEL
+
+
+def _append_known(numbers: "array[float]", value: float | None) -> None:
+    if value is not None:
+        numbers.append(value)
+
+
+def _other_scores(attempt: Attempt) -> list[float]:
+    """Scores of the responses that the loop left out of its pair."""
+    sides = (attempt.pair.chosen, attempt.pair.rejected) if attempt.pair else ()
+    inside = {candidate.index for side in sides if (candidate := attempt.candidate_of(side))}
+    return [verdict.score for verdict in attempt.verdicts if verdict.candidate not in inside]

@@ -50,9 +50,7 @@ class FailureGroups:
         for attempt in record.attempts:
             for found in attempt.evidence:
                 if not found.ok:
-                    _count(
-                        self.tools, found.tool, "the task" if found.candidate is None else "a response", found.content, task_id
-                    )
+                    _count(self.tools, found.tool, "the task" if found.candidate is None else "a response", found.text, task_id)
             if attempt.pair is None:
                 _count(self.rounds, "no pair", f"round {attempt.round + 1}", attempt.critique.analysis, task_id)
 

@@ -1,15 +1,18 @@
 """The charts of a run's own numbers."""
 
+import math
 from collections.abc import Iterator
 from statistics import fmean
 
 from anyprefer.charts.chart import Chart
 from anyprefer.charts.drawing import Plan, bar_chart, histogram
 from anyprefer.report.facts import RunFacts
+from anyprefer.report.tool_effects import Leaning
 
 SCORES = tuple(range(1, 11))
 """Bins of one point for scores from 1 to 10."""
-MARGINS = tuple(range(10))
+MOST_MARGIN = 9
+"""Points between the best and the worst score."""
 
 
 def round_charts(facts: RunFacts) -> Iterator[Chart]:
@@ -39,31 +42,47 @@ def round_charts(facts: RunFacts) -> Iterator[Chart]:
 
 
 def score_charts(facts: RunFacts) -> Iterator[Chart]:
-    """Scores of chosen, rejected and other responses, and margins; none for a run without pairs."""
-    if not facts.margins:
-        return
-    means = f"The mean score is {fmean(facts.chosen):.1f} for chosen and {fmean(facts.rejected):.1f} for rejected responses."
-    plan = Plan("scores", "Scores of responses", means, "Judge's score", "% of the responses", 1)
-    groups = {"chosen": facts.chosen, "rejected": facts.rejected, "in no pair": facts.others}
-    yield histogram(plan, SCORES, {name: values for name, values in groups.items() if values}, share=True)
+    """Scores of chosen, rejected and other responses, and margins; none for a run without scored pairs."""
+    groups = {name: values for name, values in (("chosen", facts.chosen), ("rejected", facts.rejected)) if values}
+    if groups:
+        means = " and ".join(f"{fmean(values):.1f} for {name}" for name, values in groups.items())
+        unseen = f" Sides without a score, which no judge saw: {facts.unscored:,}." if facts.unscored else ""
+        plan = Plan(
+            "scores", "Scores of responses", f"The mean score is {means} responses.{unseen}", "Judge's score",
+            "% of the responses", 1,
+        )  # fmt: skip
+        others = {"in no pair": facts.others} if facts.others else {}
+        yield histogram(plan, SCORES, {**groups, **others}, share=True)
+    if facts.margins:
+        yield _margin_chart(facts)
+
+
+def _margin_chart(facts: RunFacts) -> Chart:
     median = sorted(facts.margins)[len(facts.margins) // 2]
-    plan = Plan("margins", "Margins of pairs", f"Half of the margins are below {median:.1f} points.", "Margin in points", "Pairs")
-    yield histogram(plan, MARGINS, {"pairs": facts.margins})
+    below = sum(margin < 0 for margin in facts.margins)
+    swapped = f" Below 0, where the chosen response has the lower score: {below:,}." if below else ""
+    plan = Plan(
+        "margins", "Margins of pairs", f"Half of the margins are below {median:.1f} points.{swapped}", "Margin in points", "Pairs"
+    )
+    return histogram(plan, range(min(0, math.floor(min(facts.margins))), MOST_MARGIN + 1), {"pairs": facts.margins})
 
 
 def tool_charts(facts: RunFacts) -> Iterator[Chart]:
     """How scores went with what candidate tools found."""
-    tools = {name: effect for name, effect in facts.tools.tools.items() if effect.by_leaning}
+    tools = {name: effect for name, effect in facts.tools.tools.items() if {"for", "against"} & effect.by_leaning.keys()}
     if tools:
         plan = Plan(
-            "leanings", "Score by what the tool found", "Mean score of the responses that a tool spoke for, against, or neither, "
-            "read from its words.", "Tool", "Mean score", 2, top=10,
+            "leanings", "Score by what the tool found", "Mean score of the responses that a tool spoke for, spoke against, or "
+            "was silent on.", "Tool", "Mean score", 2, top=10,
         )  # fmt: skip
+        names: dict[Leaning, str] = {
+            "for": "finding speaks for",
+            "silent": "finding is silent",
+            "against": "finding speaks against",
+        }
         series = {
-            f"finding {'is neutral' if side == 'neither' else f'speaks {side}'}": [
-                effect.by_leaning[side].value if side in effect.by_leaning else None for effect in tools.values()
-            ]
-            for side in ("for", "neither", "against")
+            name: [effect.by_leaning[side].value if side in effect.by_leaning else None for effect in tools.values()]
+            for side, name in names.items()
         }
         yield bar_chart(plan, list(tools), series)
 

@@ -5,7 +5,6 @@ larger than memory.
 """
 
 import itertools
-import tomllib
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from anyprefer import __version__
 from anyprefer.analysis.diversity_table import tabulate_coverage, tabulate_measures
 from anyprefer.data.records import RecordFile
+from anyprefer.data.run_dir import Lock, RunDir
 from anyprefer.errors import ConfigError, DataError, RunFolderError
 from anyprefer.report.archive import write_archive
 from anyprefer.report.assets import read_script, read_style, script_source
@@ -25,10 +25,11 @@ from anyprefer.report.costs import read_calls
 from anyprefer.report.facts import RunFacts
 from anyprefer.report.failures import by_count
 from anyprefer.report.figures import rewrite_charts, round_charts, score_charts, tool_charts
-from anyprefer.report.tool_effects import ToolEffect
+from anyprefer.report.tool_effects import SIDES, ToolEffect
 from anyprefer.runs.live import read_picture
-from anyprefer.training.findings import FOLDER, RESULT
-from anyprefer.types import Attempt, Evidence, RoleUsage
+from anyprefer.runs.naming import name_certainty, name_finding, name_score, name_side, thoughts_of
+from anyprefer.training.findings import RESULT
+from anyprefer.types import Evidence, PreferenceRecord, RoleUsage, Side
 
 if TYPE_CHECKING:
     from anyprefer.report.quality import Quality
@@ -69,17 +70,18 @@ def write_report(run_dir: Path, to: Path | None = None) -> ReportSummary:
         DataError: There is no record yet.
         RunFolderError: The folder cannot be read, or the page cannot be written.
     """
-    lock = _read_lock(run_dir)
-    records = RecordFile(run_dir / "records.jsonl")
+    files = RunDir(run_dir)
+    lock = files.read_lock()
+    records = RecordFile(files.records)
     facts = RunFacts()
     for record in records:
         facts.add(record)
     if not facts.total:
         raise DataError(f"{str(run_dir)!r} has no finished task yet: run `anyprefer run` into it first")
     cases = list(facts.cases.cases())
-    quality = _read_quality(run_dir, facts)
-    to = to or run_dir / "report.html"
-    page = _render(run_dir, lock, facts, cases, quality)
+    quality = _read_quality(files, facts)
+    to = to or files.report
+    page = _render(files, lock, facts, cases, quality)
     scratch = to.with_name(f".{to.name}.{uuid.uuid4().hex}.tmp")
     try:
         with scratch.open("w", encoding="utf-8") as file:
@@ -95,22 +97,8 @@ def write_report(run_dir: Path, to: Path | None = None) -> ReportSummary:
     return ReportSummary(path=to, records=facts.total, bytes=to.stat().st_size, cases=len(cases))
 
 
-def _read_lock(run_dir: Path) -> str:
-    path = run_dir / "recipe.lock.toml"
-    try:
-        return path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        found = sorted(run_dir.glob("*/recipe.lock.toml")) + sorted(run_dir.glob("*/*/recipe.lock.toml"))
-        hint = f"give one of its run folders, such as {str(found[0].parent)!r}" if found else "give the --out of `anyprefer run`"
-        raise RunFolderError(f"{str(run_dir)!r} is no run folder (it has no {path.name}): {hint}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunFolderError(f"cannot read {str(path)!r}: {error}; run the recipe again into another folder") from error
-
-
-def _render(run_dir: Path, lock: str, facts: RunFacts, cases: Sequence[Case], quality: "Quality | None") -> str:
+def _render(files: RunDir, lock: Lock, facts: RunFacts, cases: Sequence[Case], quality: "Quality | None") -> str:
     """The page up to the archive; its last elements follow as they are written."""
-    recipe = tomllib.loads(lock)
-    head = recipe.pop("lock", {})
     return str(
         _environment()
         .get_template("page.html")
@@ -118,20 +106,20 @@ def _render(run_dir: Path, lock: str, facts: RunFacts, cases: Sequence[Case], qu
             version=__version__,
             policy=POLICY.format(script=script_source()),
             css=read_style(),
-            name=recipe.get("name") or run_dir.name,
-            recipe=recipe,
-            recipe_text=lock,
-            digest=str(head.get("digest", "")),
+            name=lock.tables.get("name") or files.path.name,
+            recipe=lock.tables,
+            recipe_text=lock.text,
+            digest=lock.digest,
             sections=[section for section in SECTIONS if quality or section[0] != "quality"],
             facts=facts,
-            figures=_figures(run_dir, facts),
+            figures=_figures(files.path, facts),
             roles=_roles(facts),
             charts_of={
                 "rounds": [*round_charts(facts), *score_charts(facts)],
                 "tools": [*tool_charts(facts)],
                 "rewrites": [*rewrite_charts(facts)],
             },
-            stored=read_calls(run_dir),
+            stored=read_calls(files.path),
             failures={name: by_count(getattr(facts.failures, name)) for name in ("tasks", "rounds", "tools")},
             quality=quality,
             cases=cases,
@@ -139,12 +127,12 @@ def _render(run_dir: Path, lock: str, facts: RunFacts, cases: Sequence[Case], qu
     )
 
 
-def _read_quality(run_dir: Path, facts: RunFacts) -> "Quality | None":
-    if not (run_dir / FOLDER / RESULT).exists():
+def _read_quality(files: RunDir, facts: RunFacts) -> "Quality | None":
+    if not (files.analysis / RESULT).exists():
         return None
     from anyprefer.report.quality import read_quality
 
-    return read_quality(run_dir, facts.pairs.hexdigest())
+    return read_quality(files.path, facts.pairs.hexdigest())
 
 
 def _environment() -> Any:
@@ -161,7 +149,12 @@ def _environment() -> Any:
         share=_share,
         number=_number,
         sided=_sided,
-        about=_about,
+        evidence_of=_evidence_of,
+        name_side=_name_side,
+        name_score=name_score,
+        name_certainty=name_certainty,
+        name_finding=name_finding,
+        thoughts_of=thoughts_of,
         marked=marked,
         tabulate_measures=tabulate_measures,
         tabulate_coverage=tabulate_coverage,
@@ -184,6 +177,8 @@ def _figures(run_dir: Path, facts: RunFacts) -> list[tuple[str, str]]:
         figures.append(("Mean reward", f"{sum(facts.rewards) / len(facts.rewards):.2f}"))
     if facts.margins:
         figures.append(("Mean margin", f"{sum(facts.margins) / len(facts.margins):.2f}"))
+    if facts.certainties:
+        figures.append(("Mean certainty", f"{100 * sum(facts.certainties) / len(facts.certainties):.0f} %"))
     if facts.decisions:
         figures.append(("Reviewed", ", ".join(f"{count:,} {name}" for name, count in facts.decisions.most_common())))
     return figures
@@ -203,12 +198,16 @@ def _number(value: float | None) -> str:
 
 
 def _sided(effect: ToolEffect) -> str:
+    if not effect.readable:
+        return "said nothing that a program can read"
     if not effect.sided:
-        return "no pair"
-    return ", ".join(f"{name} {effect.sided[name]:,}" for name in ("chosen", "rejected", "neither") if effect.sided[name])
+        return "was never about both sides"
+    return ", ".join(f"{name} {effect.sided[name]:,}" for name in SIDES if effect.sided[name])
 
 
-def _about(attempt: Attempt, text: str) -> list[Evidence]:
-    """What was found of the candidate with a text."""
-    indices = {candidate.index for candidate in attempt.candidates if candidate.text == text}
-    return [found for found in attempt.evidence if found.candidate in indices]
+def _evidence_of(record: PreferenceRecord, side: Side) -> list[Evidence]:
+    return [found for attempt in record.attempts for found in attempt.evidence_of(side)]
+
+
+def _name_side(record: PreferenceRecord, side: Side) -> str:
+    return name_side(side, record.model_of(side))

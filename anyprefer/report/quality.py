@@ -11,8 +11,9 @@ from anyprefer.analysis.results import Analysis
 from anyprefer.analysis.tsne_map import chart_map
 from anyprefer.charts.chart import Chart
 from anyprefer.charts.drawing import Plan, bar_chart
+from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import RunFolderError
-from anyprefer.training.findings import FOLDER, RESULT
+from anyprefer.training.findings import RESULT
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def read_quality(run_dir: Path, digest: str) -> Quality | None:
     Raises:
         RunFolderError: They cannot be read.
     """
-    path = run_dir / FOLDER / RESULT
+    path = RunDir(run_dir).analysis / RESULT
     try:
         analysis = Analysis.model_validate_json(path.read_bytes())
     except FileNotFoundError:

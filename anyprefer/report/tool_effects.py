@@ -1,29 +1,22 @@
 """What tools found, and how the judge's scores went with it.
 
 Scores are compared within one attempt, so that easy and hard tasks do not mix: what a tool said of one response against what it
-said of another. A finding "speaks for" or "speaks against" a response when its words say so (`leaning`), which is a reading of
-text and can be wrong; whether two findings of a tool differ at all is exact.
+said of another. Which response a tool sided with follows from the values of its findings, never from their words.
 """
 
 import itertools
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from anyprefer.types import Attempt, Evidence
+from anyprefer.types import Attempt, Evidence, Side
 
-Leaning = Literal["for", "against", "neither"]
+Leaning = Literal["for", "against", "silent"]
+Sided = Literal["chosen", "rejected", "neither"]
+SIDES: tuple[Sided, ...] = ("chosen", "rejected", "neither")
 
-AGAINST = re.compile(
-    r"\b(wrong|incorrect|false|fails?|failed|differs?|disagrees?|contradict\w*|refuted?|unsupported|not supported|mismatch\w*|"
-    r"only \d+ of \d+ agree|no final answer)\b",
-    re.IGNORECASE,
-)
-FOR = re.compile(
-    r"\b(right|correct|passes|agrees?|matches|supported|confirmed|confirms|all \d+ responses give it|most agree)\b", re.IGNORECASE
-)
+RANKS: dict[Leaning, int] = {"against": 0, "silent": 1, "for": 2}
 
 
 @dataclass
@@ -50,15 +43,24 @@ class ToolEffect:
 
     calls: int = 0
     failed: int = 0
+    readable: int = 0
+    """Calls whose finding says something to a program: for or against a response, votes, or a measure."""
     seconds: float = 0.0
     by_leaning: defaultdict[Leaning, Mean] = field(default_factory=lambda: defaultdict(Mean))
-    """The judge's score of responses that the tool spoke for, against, or neither."""
+    """The judge's score of responses that the tool spoke for, against, or kept silent on."""
     same: Mean = field(default_factory=Mean)
     """Absolute difference in score of two responses of one attempt of which the tool said the same."""
     different: Mean = field(default_factory=Mean)
     """Likewise where it said different things; well above `same` means that the judge heeds the tool."""
-    sided: Counter[str] = field(default_factory=Counter)
+    sided: Counter[Sided] = field(default_factory=Counter)
     """How often the tool sided with the pair's chosen response, with the rejected one, or with neither."""
+
+    def add(self, findings: Sequence[Evidence]) -> None:
+        """Count what the tool found in one attempt."""
+        self.calls += len(findings)
+        self.failed += sum(not found.ok for found in findings)
+        self.readable += sum(_is_readable(found) for found in findings)
+        self.seconds += sum(found.seconds for found in findings)
 
 
 @dataclass
@@ -77,44 +79,66 @@ class ToolEffects:
             by_tool[found.tool].append(found)
         for name, findings in by_tool.items():
             effect = self.tools.setdefault(name, ToolEffect())
-            effect.calls += len(findings)
-            effect.failed += sum(not found.ok for found in findings)
-            effect.seconds += sum(found.seconds for found in findings)
-            _compare_scores(effect, attempt, {found.candidate: found for found in findings if found.ok})
+            effect.add(findings)
+            _compare_scores(effect, attempt, findings)
             side = side_of(name, attempt)
             if side is not None:
                 effect.sided[side] += 1
 
 
-def _compare_scores(effect: ToolEffect, attempt: Attempt, findings: dict[int | None, Evidence]) -> None:
-    scored = [(verdict.score, findings[verdict.candidate]) for verdict in attempt.verdicts if verdict.candidate in findings]
-    for score, found in scored:
-        effect.by_leaning[leaning(found.content)].add(score)
-    for (score, found), (other_score, other) in itertools.combinations(scored, 2):
-        mean = effect.same if found.content == other.content else effect.different
-        mean.add(abs(score - other_score))
+def _is_readable(found: Evidence) -> bool:
+    finding = found.finding
+    return any(said is not None for said in (finding.supports, finding.value, finding.votes))
 
 
-def leaning(content: str) -> Leaning:
-    """Whether a finding speaks for or against the response it is about, by its words; one bad word outweighs good ones."""
-    if AGAINST.search(content):
-        return "against"
-    return "for" if FOR.search(content) else "neither"
+def _compare_scores(effect: ToolEffect, attempt: Attempt, findings: Sequence[Evidence]) -> None:
+    about: defaultdict[int | None, list[Evidence]] = defaultdict(list)
+    for found in findings:
+        if found.ok:
+            about[found.candidate].append(found)
+    scored = [(verdict.score, about[verdict.candidate]) for verdict in attempt.verdicts if verdict.candidate in about]
+    for score, own in scored:
+        effect.by_leaning[leaning(own)].add(score)
+    for (score, own), (other_score, other) in itertools.combinations(scored, 2):
+        said_same = [found.finding for found in own] == [found.finding for found in other]
+        (effect.same if said_same else effect.different).add(abs(score - other_score))
 
 
-def side_of(tool: str, attempt: Attempt) -> Literal["chosen", "rejected", "neither"] | None:
-    """Which response of the attempt's pair a tool spoke better of; None where it did not look at both."""
+def leaning(findings: Sequence[Evidence]) -> Leaning:
+    """What one tool's findings about a response come to; one that speaks against it outweighs those that speak for it."""
+    said = {found.finding.supports for found in findings}
+    return "against" if False in said else "for" if True in said else "silent"
+
+
+def side_of(tool: str, attempt: Attempt) -> Sided | None:
+    """Which response of the attempt's pair a tool sided with; None where it did not look at both.
+
+    It sides with the one that it speaks better of. Where it is silent on both but measures both, the larger measure counts.
+    """
     if attempt.pair is None:
         return None
-    sides = [_about(tool, attempt, text) for text in (attempt.pair.chosen, attempt.pair.rejected)]
-    if sides[0] is None or sides[1] is None:
+    chosen, rejected = (_said_of(tool, attempt, side) for side in (attempt.pair.chosen, attempt.pair.rejected))
+    if not chosen or not rejected:
         return None
-    ranks: Sequence[Leaning] = ("against", "neither", "for")
-    chosen, rejected = (ranks.index(leaning(found.content)) for found in sides if found)
+    leanings = leaning(chosen), leaning(rejected)
+    if leanings != ("silent", "silent"):
+        return _higher(RANKS[leanings[0]], RANKS[leanings[1]])
+    measures = _measure(chosen), _measure(rejected)
+    return "neither" if measures[0] is None or measures[1] is None else _higher(measures[0], measures[1])
+
+
+def _higher(chosen: float, rejected: float) -> Sided:
     return "neither" if chosen == rejected else "chosen" if chosen > rejected else "rejected"
 
 
-def _about(tool: str, attempt: Attempt, text: str) -> Evidence | None:
-    index = next((candidate.index for candidate in attempt.candidates if candidate.text == text), None)
-    found = (item for item in attempt.evidence if item.tool == tool and item.ok and item.candidate == index)
-    return None if index is None else next(found, None)
+def _said_of(tool: str, attempt: Attempt, side: Side) -> list[Evidence]:
+    return [found for found in attempt.evidence_of(side) if found.tool == tool and found.ok]
+
+
+def _measure(findings: Sequence[Evidence]) -> float | None:
+    """The mean of a tool's measures of one response."""
+    mean = Mean()
+    for found in findings:
+        if found.finding.value is not None:
+            mean.add(found.finding.value)
+    return mean.value

@@ -1,5 +1,6 @@
-"""How people and the judge agree, over a run's reviewed records."""
+"""How people agree with the loop, over a run's reviewed records."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 
@@ -15,10 +16,11 @@ class Agreement(BaseModel):
     Attributes:
         reviewed: Records with a person's decision.
         decisions: Decision -> count.
-        agreed: Share in which the person kept the judge's order (accept or edit) among those with an order (rejections aside).
+        agreed: Share in which the person kept the pair's order (accept or edit) among those with an order (rejections aside).
         low: Lower end of its 95 % bootstrap interval.
         high: Upper end.
-        by_margin: Margin of the judge, in whole points -> (kept order, all with an order).
+        by_margin: Margin of the judge's scores, in whole points -> (kept order, all with an order); a pair with a side that no
+            judge scored has none.
     """
 
     reviewed: int
@@ -34,13 +36,13 @@ class Agreement(BaseModel):
         found = [f"{self.reviewed} reviewed: {counts or 'none'}"]
         if self.agreed is not None and self.low is not None and self.high is not None:
             span = f"{100 * self.agreed:.1f} % [{100 * self.low:.1f}, {100 * self.high:.1f}]"
-            found.append(f"the reviewer kept the judge's order in {span}")
+            found.append(f"the reviewer kept the order in {span}")
             found += [f"  margin {margin} to {margin + 1}: {kept} of {count}" for margin, (kept, count) in self.by_margin.items()]
         return found
 
 
 def measure_agreement(records: Iterable[PreferenceRecord]) -> Agreement:
-    """Compare the judge's order with the reviewers'."""
+    """Compare the order of the pairs that the loop made with the reviewers'."""
     decisions: Counter[str] = Counter()
     kept: list[float] = []
     margins: dict[int, list[float]] = {}
@@ -50,7 +52,9 @@ def measure_agreement(records: Iterable[PreferenceRecord]) -> Agreement:
         decisions[record.review.decision] += 1
         if record.review.decision != "reject":
             kept.append(float(record.review.decision != "swap"))
-            margins.setdefault(int(record.best.pair.margin), []).append(kept[-1])
+            margin = record.best.pair.margin
+            if margin is not None:
+                margins.setdefault(math.floor(margin), []).append(kept[-1])
     interval = bootstrap(kept) if kept else None
     return Agreement(
         reviewed=decisions.total(), decisions=dict(decisions), agreed=interval.mean if interval else None,

@@ -12,15 +12,11 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from anyprefer.agents.library import load_prompts, prompt_hashes
-from anyprefer.agents.team import build_team
-from anyprefer.backends.providers import Backends
+from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import DataError, RunFolderError
-from anyprefer.recipes import load_locked
-from anyprefer.runs.folder import RunFolder
 from anyprefer.runs.runner import Runner
-from anyprefer.runs.stores import open_store
 from anyprefer.runs.synthesizer import Waiting
+from anyprefer.runs.workplace import open_workplace
 from anyprefer.types import Review
 
 
@@ -44,7 +40,7 @@ class Desk:
 
     def __init__(self, runner: Runner, items: list[Waiting]) -> None:
         self._runner = runner
-        self._path = runner.folder.path / "reviews.jsonl"
+        self._path = runner.folder.files.reviews
         self.items = items
         self.decisions = _read_decisions(self._path, {item.task.id for item in items})
 
@@ -116,24 +112,14 @@ async def open_desk(run_dir: Path, store_url: str | None = None) -> AsyncIterato
         store_url: `postgres://...` where its checkpoints are there.
 
     Raises:
-        RunFolderError: It is no run folder, or in use.
+        RunFolderError: It is no run folder, it is in use, or its tasks wait in checkpoints of an earlier format.
         ConfigError: The recipe's prompts, tools or keys are not here.
     """
-    recipe = load_locked(run_dir)
-    async with Backends(recipe) as backends:
-        folder = RunFolder(run_dir, recipe, prompt_hashes(load_prompts(recipe)))
-        try:
-            async with open_store(store_url, run_dir, folder.digest) as store:
-                team = build_team(recipe, backends, store.journal, folder.digest)
-                runner = Runner(team, folder, store)
-                found = [await runner.synthesizer.waiting(thread) for thread in await store.threads()]
-                items = sorted((item for item in found if item is not None), key=lambda item: item.task.id)
-                try:
-                    yield Desk(runner, items)
-                finally:
-                    await team.toolbox.aclose()
-        finally:
-            folder.close()
+    async with open_workplace(RunDir(run_dir).read_recipe(), run_dir, store_url) as place:
+        await place.check_current()
+        runner = Runner(place.team, place.folder, place.store)
+        found = [await runner.synthesizer.waiting(thread) for thread in await place.store.threads()]
+        yield Desk(runner, sorted((item for item in found if item is not None), key=lambda item: item.task.id))
 
 
 def _read_decisions(path: Path, waiting: set[str]) -> dict[str, Review]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import uvicorn
 from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -22,7 +23,8 @@ from starlette.staticfiles import StaticFiles
 from anyprefer.differences import marked
 from anyprefer.errors import AnypreferError
 from anyprefer.review.desk import Desk
-from anyprefer.types import Review
+from anyprefer.runs.naming import ENDINGS, name_certainty, name_finding, name_score, name_side, thoughts_of
+from anyprefer.types import Attempt, Review, Side
 
 COOKIE = "anyprefer_review"
 
@@ -110,7 +112,9 @@ def make_app(desk: Desk, token: str, finish: Callable[[], None]) -> Starlette:
         token: Whoever has it may decide.
         finish: Called when the reviewer is done; the caller stops the server and applies the decisions.
     """
-    pages = Pages(desk, finish, Environment(loader=PackageLoader("anyprefer.review"), autoescape=True))
+    templates = Environment(loader=PackageLoader("anyprefer.review"), autoescape=True)
+    templates.globals["name_finding"] = name_finding
+    pages = Pages(desk, finish, templates)
     routes = [
         Route("/", pages.overview), Route("/items/{number:int}", pages.item), Route("/decide", pages.decide, methods=["POST"]),
         Route("/finish", pages.done, methods=["POST"]),
@@ -149,22 +153,23 @@ def _details(desk: Desk, number: int) -> dict[str, Any]:
     item = desk.items[number]
     pair, attempt = item.attempt.pair, item.attempt
     assert pair is not None  # noqa: S101 - only pairs are reviewed
-    sides = [_side(attempt, text) for text in (pair.chosen, pair.rejected)]
-    chosen, rejected = marked(pair.chosen, pair.rejected)
+    texts = marked(pair.chosen.text, pair.rejected.text)
+    sides = [_side(attempt, side, text) for side, text in zip((pair.chosen, pair.rejected), texts, strict=True)]
     return {
-        "task": item.task, "attempt": attempt, "pair": pair, "reasons": item.request["reasons"], "chosen": chosen,
-        "rejected": rejected, "sides": sides, "shared": [one for one in attempt.evidence if one.candidate is None],
-        "number": number, "count": len(desk.items),
+        "task": item.task, "attempt": attempt, "reasons": item.request["reasons"], "certainty": name_certainty(pair.certainty),
+        "sides": dict(zip(("chosen", "rejected"), sides, strict=True)), "number": number, "count": len(desk.items),
+        "shared": [one for one in attempt.evidence if one.candidate is None],
     }  # fmt: skip
 
 
-def _side(attempt: Any, text: str) -> dict[str, Any]:
-    """Verdict and evidence of the candidate with a text, where there is one."""
-    index = next((candidate.index for candidate in attempt.candidates if candidate.text == text), None)
+def _side(attempt: Attempt, side: Side, text: Markup) -> dict[str, Any]:
+    """A side with whose it is, and what judge and tools said of it."""
+    candidate = attempt.candidate_of(side)
     return {
-        "verdict": next((one for one in attempt.verdicts if one.candidate == index), None),
-        "evidence": [one for one in attempt.evidence if index is not None and one.candidate == index],
-    }
+        "text": text, "score": name_score(side.score), "author": name_side(side, candidate.model if candidate else None),
+        "thoughts": thoughts_of(side.output), "ending": ENDINGS[candidate.ending] if candidate else "",
+        "verdict": attempt.verdict_of(side), "evidence": attempt.evidence_of(side),
+    }  # fmt: skip
 
 
 def _same(given: str | None, token: str) -> bool:

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from anyprefer.agents.team import build_team
@@ -19,7 +19,7 @@ from anyprefer.backends.budget import Budget, Cost
 from anyprefer.backends.client import complete_all
 from anyprefer.backends.providers import Backends
 from anyprefer.config import Recipe
-from anyprefer.data.records import record_line
+from anyprefer.data.records import read_record, record_line
 from anyprefer.errors import AnypreferError, ConfigError
 from anyprefer.recipes import parse_recipe
 from anyprefer.runs.cluster_options import ClusterOptions
@@ -66,7 +66,7 @@ class BlockWorker:
         store = await self._open.enter_async_context(open_schema(url, schema, own=False))
         backends = await self._open.enter_async_context(Backends(self._recipe))
         self._journal = store.journal
-        self._synthesizer = Synthesizer(build_team(self._recipe, backends, store.journal, digest), digest)
+        self._synthesizer = Synthesizer(replace(build_team(self._recipe, backends, store.journal), recipe_digest=digest))
 
     async def _work(self, block: int) -> int:
         tasks = await _unfinished(self._journal, block)
@@ -197,7 +197,7 @@ class Driver:
         for i in range(0, len(new), 500):
             rows = await self.store.journal.rows("SELECT body FROM records WHERE id = ANY(%s) ORDER BY id", (new[i : i + 500],))
             for row in rows:
-                self._keep(PreferenceRecord.model_validate_json(row["body"]))
+                self._keep(read_record(row["body"].encode()))
 
     def _keep(self, record: PreferenceRecord) -> None:
         if record.status == "accepted" and self._enough():

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from anyprefer.config import Recipe
 from anyprefer.data.records import RecordFile
-from anyprefer.data.tasks import check_tasks
+from anyprefer.data.run_dir import RunDir
 from anyprefer.runs.progress import Progress
 from anyprefer.runs.session import Session, run_session
 from anyprefer.runs.summary import earlier_seconds
@@ -67,7 +67,8 @@ def estimate_run(recipe: Recipe, folder: Path, num_tasks: int, accept: int | Non
     """
     usages: list[RoleUsage] = []
     accepted = 0
-    for record in RecordFile(folder / "records.jsonl"):
+    files = RunDir(folder)
+    for record in RecordFile(files.records):
         usages.append(sum(record.usage.values(), RoleUsage()))
         accepted += record.status == "accepted"
     left = max(0, num_tasks - len(usages))
@@ -81,7 +82,7 @@ def estimate_run(recipe: Recipe, folder: Path, num_tasks: int, accept: int | Non
         low, high = calls_per_task(recipe)
         return Estimate(basis=0, tasks=tasks, enough_tasks=tasks <= left, calls=(tasks * low, tasks * high))
     costs = [usage.cost_usd for usage in usages]
-    seconds = earlier_seconds(folder / "summary.json", folder / "live.json")
+    seconds = earlier_seconds(files.summary, files.live)
     return Estimate(
         basis=len(usages), tasks=tasks, enough_tasks=tasks <= left, acceptance=acceptance,
         calls=_total([usage.calls for usage in usages], tasks),
@@ -91,11 +92,11 @@ def estimate_run(recipe: Recipe, folder: Path, num_tasks: int, accept: int | Non
     )  # fmt: skip
 
 
-async def estimate_session(session: Session, pilot: int, progress: Progress) -> Estimate:
-    """Estimate a session, after running `pilot` of its tasks where that is above 0."""
-    num_tasks = check_tasks(session.tasks, session.limit)
+async def estimate_session(session: Session, pilot: int, progress: Progress, *, signals: bool = False) -> Estimate:
+    """Estimate a session, after running `pilot` of its tasks where that is above 0; see `run_session`."""
+    num_tasks = session.count_tasks()
     if pilot:
-        await run_session(replace(session, limit=min(pilot, num_tasks), accept=None), progress)
+        await run_session(replace(session, limit=min(pilot, num_tasks), accept=None), progress, signals=signals)
     return estimate_run(session.recipe, session.out, num_tasks, session.accept)
 
 

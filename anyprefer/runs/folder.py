@@ -1,17 +1,18 @@
-"""The run folder: which files it has, who owns it, and which recipe it belongs to."""
+"""The run folder: who owns it, and which recipe it belongs to."""
 
 import fcntl
 import os
 import time
-import tomllib
 from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from anyprefer.config import Recipe
 from anyprefer.data.records import RecordFile
+from anyprefer.data.run_dir import FORMAT, Lock, RunDir
 from anyprefer.errors import RunFolderError
-from anyprefer.recipes import digest_of, lock_text, parse_recipe, tracked_values
+from anyprefer.recipes import digest_of, tracked_values
 from anyprefer.runs.index import RunIndex
 
 
@@ -19,7 +20,7 @@ class RunFolder:
     """An open run folder; one process at a time holds it.
 
     Attributes:
-        digest: Digest of the recipe and the prompts, as records carry it.
+        files: What its files are called.
         records: Finished tasks.
         index: What they came to.
     """
@@ -30,27 +31,38 @@ class RunFolder:
         Raises:
             RunFolderError: It cannot be written, another process runs in it, or it belongs to another recipe.
         """
-        self.path = path
-        extra = {"prompts": dict(prompt_hashes)}
-        self.digest = digest_of(recipe, extra)
+        self.files = RunDir(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._owner = _own(path / "run.lock")
-            self._lock_recipe(recipe, extra)
-            self.records = RecordFile(path / "records.jsonl").open()
-            self.index = RunIndex(path / "index.sqlite", self.records)
+            with ExitStack() as undo:
+                self._owner = _own(self.files.owner)
+                undo.callback(os.close, self._owner)
+                self._lock = self._claim(recipe, prompt_hashes)
+                self.records = undo.enter_context(RecordFile(self.files.records))
+                self.index = RunIndex(self.files.index, self.records)
+                undo.pop_all()
         except OSError as error:
             raise RunFolderError(f"cannot use run folder {str(path)!r}: {error.strerror or error}; give another --out") from error
 
     @property
-    def summary(self) -> Path:
-        """What the run came to."""
-        return self.path / "summary.json"
+    def path(self) -> Path:
+        """The folder."""
+        return self.files.path
 
     @property
-    def live(self) -> Path:
-        """What the run is doing, or last did."""
-        return self.path / "live.json"
+    def digest(self) -> str:
+        """Of the recipe and the prompts, as threads and records carry it: the one that the folder was made with."""
+        return self._lock.digest
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the present code can go on from its checkpoints; `Runner.modernize` sees to it."""
+        return self._lock.format == FORMAT
+
+    def mark_current(self) -> None:
+        """Note that the folder holds nothing any more that the present code cannot read."""
+        self._lock = replace(self._lock, format=FORMAT)
+        self.write(self.files.lock, self._lock.text)
 
     def close(self) -> None:
         """Close the files and give up ownership."""
@@ -67,30 +79,41 @@ class RunFolder:
         except OSError as error:
             raise RunFolderError(f"cannot write {str(path)!r}: {error.strerror or error}; what was finished stays") from error
 
-    def _lock_recipe(self, recipe: Recipe, extra: Mapping[str, Any]) -> None:
-        lock = self.path / "recipe.lock.toml"
-        if not lock.exists():
-            self.write(lock, lock_text(recipe, self.digest, extra))
-            return
-        saved = tomllib.loads(lock.read_text(encoding="utf-8"))
-        header = saved.pop("lock")
-        if header["digest"] == self.digest:
-            return
-        old, new = tracked_values(parse_recipe(saved, str(lock))), tracked_values(recipe)
-        changed = [f"{key}: {old.get(key)!r} -> {new.get(key)!r}" for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
-        for name, digest in extra["prompts"].items():
-            if header["prompts"].get(name) != digest:
-                changed.append(f"prompt {name}: another text")
-        raise RunFolderError(
-            f"run folder {str(self.path)!r} belongs to another recipe; give another --out, or undo these changes:\n  "
-            + "\n  ".join(changed)
-        )
+    def _claim(self, recipe: Recipe, prompts: Mapping[str, str]) -> Lock:
+        """Take the folder for a recipe.
+
+        Code that knows more settings than the code that made the folder computes another digest; what counts is that the saved
+        recipe, read now, says the same.
+        """
+        digest = digest_of(recipe, {"prompts": dict(prompts)})
+        if not self.files.lock.exists():
+            lock = self.files.lock_of(recipe, digest, prompts)
+            self.write(self.files.lock, lock.text)
+            return lock
+        lock = self.files.read_lock()
+        if lock.format > FORMAT:
+            raise RunFolderError(f"run folder {str(self.path)!r} was made by a newer anyprefer: install that one")
+        if lock.digest != digest and (changed := _differences(lock, recipe, prompts)):
+            raise RunFolderError(
+                f"run folder {str(self.path)!r} belongs to another recipe; give another --out, or undo these changes:\n  "
+                + "\n  ".join(changed)
+            )
+        return lock
+
+
+def _differences(lock: Lock, recipe: Recipe, prompts: Mapping[str, str]) -> list[str]:
+    """What a recipe and its prompts say differently from the folder's own."""
+    old, new = tracked_values(lock.recipe), tracked_values(recipe)
+    changed = [f"{key}: {old.get(key)!r} -> {new.get(key)!r}" for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    return changed + [
+        f"prompt {name}: another text" for name, digest in prompts.items() if lock.prompts.get(name, digest) != digest
+    ]
 
 
 def owner_of(path: Path) -> str | None:
     """The process that works in a run folder, None where there is none."""
     try:
-        descriptor = os.open(path / "run.lock", os.O_RDONLY)
+        descriptor = os.open(RunDir(path).owner, os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:

@@ -1,22 +1,24 @@
 """What a run is doing right now, for the progress view and, as `live.json`, for other terminals."""
 
 import asyncio
+import ctypes
 import itertools
 import json
 import os
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anyprefer.backends.endpoint import Endpoint
+from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import RunFolderError
 from anyprefer.runs.folder import RunFolder, owner_of
 from anyprefer.runs.index import Tally
-from anyprefer.runs.memory import give_back
 from anyprefer.runs.stores import Store
 from anyprefer.types import RoleUsage
 
@@ -77,11 +79,11 @@ class Picture(BaseModel):
     exhausted: int
     failed: int
     in_progress: int
+    """Tasks being worked on."""
     rejected: int = 0
     """Turned down by a reviewer."""
     waiting: int = 0
     """Tasks that wait for a reviewer."""
-    """Tasks being worked on."""
     rounds: dict[int, int]
     """Attempts made -> number of tasks."""
     calls: int
@@ -178,13 +180,13 @@ async def broadcast(camera: Camera, folder: RunFolder, show: Show) -> AsyncItera
     async def once() -> None:
         picture = await camera.take()
         show(picture)
-        folder.write(folder.live, picture.model_dump_json() + "\n")
+        folder.write(folder.files.live, picture.model_dump_json() + "\n")
 
     async def loop() -> None:
         for number in itertools.count(1):
             await once()
             if number % PICTURES_BETWEEN_TRIMS == 0:
-                give_back()
+                give_back_memory()
             await asyncio.sleep(SECONDS)
 
     task = asyncio.create_task(loop())
@@ -196,13 +198,23 @@ async def broadcast(camera: Camera, folder: RunFolder, show: Show) -> AsyncItera
         await once()
 
 
+def give_back_memory() -> None:
+    """Hand freed memory back to the system, so that the memory of a long run stays flat.
+
+    The C library keeps what it frees in fragments, so a run of hours looks as if it leaked. It costs a few milliseconds.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library than glibc
+            ctypes.CDLL(None).malloc_trim(0)
+
+
 def read_picture(run_dir: Path) -> tuple[Picture, bool]:
     """The last picture of a run folder, and whether a process is working in it.
 
     Raises:
         RunFolderError: There is none.
     """
-    path = run_dir / "live.json"
+    path = RunDir(run_dir).live
     try:
         picture = Picture.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:

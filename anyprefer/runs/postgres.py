@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from anyprefer.backends.calls import CallSite, StoredCall
+from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import ConfigError, RunFolderError
 from anyprefer.graph.state import state_serializer
 from anyprefer.types import RoleUsage
@@ -208,16 +209,16 @@ async def open_schema(url: str, schema: str, *, own: bool) -> AsyncIterator[Post
 
 def schema_of(folder: Path, digest: str) -> str:
     """The schema of a run folder, from `store.json`; made up and written down at the first time."""
-    path = folder / "store.json"
-    if path.exists():
-        return str(json.loads(path.read_text(encoding="utf-8"))["schema"])
-    if (folder / "journal.sqlite").exists():
+    files = RunDir(folder)
+    if files.store.exists():
+        return str(json.loads(files.store.read_text(encoding="utf-8"))["schema"])
+    if files.journal.exists():
         raise RunFolderError(
             f"run folder {str(folder)!r} keeps its journal in a file: run it without --store (and ANYPREFER_STORE), or give "
             "another --out"
         )
     schema = f"anyprefer_{digest[:12]}_{secrets.token_hex(4)}"
-    path.write_text(json.dumps({"schema": schema}) + "\n", encoding="utf-8")
+    files.store.write_text(json.dumps({"schema": schema}) + "\n", encoding="utf-8")
     return schema
 
 

@@ -8,9 +8,11 @@ from rich.rule import Rule
 from rich.text import Text
 
 from anyprefer.data.records import RecordFile
+from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import DataError
+from anyprefer.runs.naming import ENDINGS, name_certainty, name_finding, name_score, name_side, thoughts_of
 from anyprefer.runs.synthesizer import thread_id
-from anyprefer.types import Attempt, Candidate, Evidence, PreferenceRecord, Prompts, ToolCall, Verdict
+from anyprefer.types import Attempt, Candidate, Evidence, PreferencePair, PreferenceRecord, Prompts, ToolCall, Verdict
 
 Line = tuple[str, str]
 """Label and text."""
@@ -22,7 +24,7 @@ def find_record(run_dir: Path, task_id: str) -> PreferenceRecord:
     Raises:
         DataError: The folder has no records, or no task or several fit.
     """
-    path = run_dir / "records.jsonl"
+    path = RunDir(run_dir).records
     if not path.exists():
         raise DataError(f"{str(run_dir)!r} has no records.jsonl: give the folder of a run")
     close: list[PreferenceRecord] = []
@@ -43,14 +45,14 @@ def show_record(record: PreferenceRecord, console: Console) -> None:
     _print(console, "task", [(record.task.id, record.task.text), *_reference(record)])
     for attempt in record.attempts:
         console.print(Rule(f"round {attempt.round + 1}"))
-        for title, lines in _sections(attempt):
+        for title, lines in _sections(record, attempt):
             if lines:
                 _print(console, title, lines)
     console.print(Rule())
     _print(console, "result", list(_result(record)))
 
 
-def _sections(attempt: Attempt) -> Iterator[tuple[str, list[Line]]]:
+def _sections(record: PreferenceRecord, attempt: Attempt) -> Iterator[tuple[str, list[Line]]]:
     names = {candidate.index: f"response {candidate.index + 1}" for candidate in attempt.candidates}
     yield "prompts", list(_prompts(attempt.prompts))
     yield "candidates", [(names[candidate.index], _candidate(candidate)) for candidate in attempt.candidates]
@@ -58,16 +60,13 @@ def _sections(attempt: Attempt) -> Iterator[tuple[str, list[Line]]]:
     yield "evidence", [_evidence(item, names) for item in attempt.evidence]
     yield "knowledge", [("", attempt.knowledge.text)] if attempt.knowledge else []
     yield "verdicts", [_verdict(verdict, names) for verdict in attempt.verdicts]
-    pair = attempt.pair
-    yield "pair", [
-        (f"chosen ({pair.chosen_score:.3g})", pair.chosen), (f"rejected ({pair.rejected_score:.3g})", pair.rejected)
-    ] if pair else []  # fmt: skip
+    yield "pair", list(_pair(record, attempt.pair)) if attempt.pair else []
     score = "no score" if attempt.critique.score is None else f"reward {attempt.critique.score}/10"
     yield "critique", [(score, attempt.critique.analysis)]
 
 
 def _reference(record: PreferenceRecord) -> list[Line]:
-    return [("reference", record.task.reference)] if record.task.reference else []
+    return [("reference", record.task.answer)] if record.task.answer else []
 
 
 def _prompts(prompts: Prompts) -> Iterator[Line]:
@@ -78,9 +77,17 @@ def _prompts(prompts: Prompts) -> Iterator[Line]:
 
 
 def _candidate(candidate: Candidate) -> str:
-    notes = [f"cut off: {candidate.finish_reason}"] if candidate.finish_reason == "length" else []
-    notes += [candidate.model] if candidate.model else []
-    return f"{candidate.text}{' [' + ', '.join(notes) + ']' if notes else ''}"
+    notes = ", ".join(note for note in (ENDINGS[candidate.ending], candidate.model) if note)
+    thoughts = thoughts_of(candidate.output)
+    lines = [f"thought: {len(thoughts):,} characters"] if thoughts else []
+    return "\n".join([*lines, f"{candidate.text} [{notes}]" if notes else candidate.text])
+
+
+def _pair(record: PreferenceRecord, pair: PreferencePair) -> Iterator[Line]:
+    for name, side in (("chosen", pair.chosen), ("rejected", pair.rejected)):
+        yield f"{name} ({name_score(side.score)}; {name_side(side, record.model_of(side))})", side.text
+    if pair.certainty is not None:
+        yield name_certainty(pair.certainty), ""
 
 
 def _calls(calls: tuple[ToolCall, ...]) -> Iterator[Line]:
@@ -98,7 +105,8 @@ def _calls(calls: tuple[ToolCall, ...]) -> Iterator[Line]:
 
 def _evidence(item: Evidence, names: dict[int, str]) -> Line:
     about = "the task" if item.candidate is None else names.get(item.candidate, f"response {item.candidate + 1}")
-    return f"{item.tool} on {about}", item.content if item.ok else f"failed: {item.content}"
+    says = name_finding(item.finding)
+    return f"{item.tool} on {about}{f', {says}' if says else ''}", item.text if item.ok else f"failed: {item.text}"
 
 
 def _verdict(verdict: Verdict, names: dict[int, str]) -> Line:
@@ -115,6 +123,8 @@ def _result(record: PreferenceRecord) -> Iterator[Line]:
     if record.review:
         who = f" by {record.review.reviewer}" if record.review.reviewer else ""
         yield f"reviewed{who}: {record.review.decision}", record.review.reason
+        if record.pair and record.best and record.pair != record.best.pair:
+            yield from _pair(record, record.pair)
     if record.error:
         yield f"{record.error.kind} in {record.error.node}", record.error.message
     for role, usage in record.usage.items():

@@ -53,7 +53,7 @@ class Runner:
         self.tally = folder.index.tally()
         self.in_progress = 0
         """Tasks being worked on."""
-        self.synthesizer = Synthesizer(team, folder.digest, store.saver, store.errors)
+        self.synthesizer = Synthesizer(team, store.saver, store.errors)
         self._on_record = on_record
         self._controls: set[RunControl] = set()
         self._stop: Stop | None = None

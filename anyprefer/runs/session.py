@@ -1,8 +1,11 @@
 """One session of a batch run, from a checked recipe to `summary.json`."""
 
 import asyncio
+import itertools
 import logging
 import signal
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,25 +13,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anyprefer import telemetry
-from anyprefer.agents.library import load_prompts, prompt_hashes
-from anyprefer.agents.team import build_team
+from anyprefer.applications.registry import find_application
 from anyprefer.backends.budget import Budget, Cost
-from anyprefer.backends.providers import Backends
 from anyprefer.config import Recipe
+from anyprefer.data.blobs import BlobStore
 from anyprefer.data.tasks import check_tasks, load_tasks
-from anyprefer.errors import ConfigError
+from anyprefer.errors import ConfigError, DataError
 from anyprefer.runs.cluster_options import ClusterOptions
-from anyprefer.runs.folder import RunFolder
 from anyprefer.runs.live import Camera, broadcast
 from anyprefer.runs.progress import Progress
 from anyprefer.runs.runner import Runner, Stop
-from anyprefer.runs.stores import Store, open_store
+from anyprefer.runs.stores import Store
 from anyprefer.runs.summary import Summary, earlier_seconds, summarize
 from anyprefer.runs.synthesizer import thread_id
-from anyprefer.types import RoleUsage
+from anyprefer.runs.workplace import Workplace, open_workplace
+from anyprefer.types import RoleUsage, Task
 
 if TYPE_CHECKING:
     from anyprefer.runs.cluster import Driver
+    from anyprefer.runs.folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +41,11 @@ class Session:
     """What to run and where."""
 
     recipe: Recipe
-    tasks: Path
+    tasks: Path | tuple[Task, ...]
+    """A source of tasks (see `load_tasks`), or the tasks themselves."""
     out: Path
     limit: int | None = None
-    """Most tasks to take from the file."""
+    """Most tasks to take."""
     retry_failed: bool = False
     """Whether failed records are dropped and their tasks tried again."""
     accept: int | None = None
@@ -62,60 +66,82 @@ class Session:
             return None
         return Budget(self.budget_tokens, self.budget_usd)
 
+    def count_tasks(self) -> int:
+        """Check every task and count them, so that a mistake in the last one shows before any work starts.
 
-async def run_session(session: Session, progress: Progress) -> Summary:
+        Raises:
+            DataError: A task cannot be used.
+        """
+        if isinstance(self.tasks, Path):
+            return check_tasks(self.tasks, self.limit, find_application(self.recipe.application).read_task)
+        if not self.tasks:
+            raise DataError("there are no tasks: give at least one")
+        for task_id, number in Counter(task.id for task in self.tasks).items():
+            if number > 1:
+                raise DataError(f"{number} tasks have the id {task_id!r}: give every task an id of its own")
+        if any(task.images for task in self.tasks):
+            raise DataError("tasks with pictures come from a file: give its path, so that the run can keep the pictures")
+        return len(self.tasks[: self.limit])
+
+    def load_tasks(self, blobs: BlobStore) -> Iterator[Task]:
+        """The tasks, which `count_tasks` has checked, with their pictures put into a store."""
+        if not isinstance(self.tasks, Path):
+            return itertools.islice(iter(self.tasks), self.limit)
+        read = find_application(self.recipe.application).read_task
+        return load_tasks(self.tasks, limit=self.limit, read=read, checked=True, blobs=blobs)
+
+
+async def run_session(session: Session, progress: Progress, *, signals: bool = False) -> Summary:
     """Run, or resume, until every task has a record or a drain is requested.
 
     Everything that can be checked is checked before the first model call: tasks, prompts, tools, keys, weights, endpoints.
 
+    Args:
+        session: What to run.
+        progress: Shows it.
+        signals: Whether SIGINT and SIGTERM drain the run; for a process that does nothing else, in its main thread.
+
     Raises:
         AnypreferError: Says what is wrong and what to do; finished records stay.
     """
-    recipe = session.recipe
-    num_tasks = check_tasks(session.tasks, session.limit)
-    async with Backends(recipe, progress.fetching, session.budget) as backends:
-        folder = RunFolder(session.out, recipe, prompt_hashes(load_prompts(recipe)))
-        try:
-            with telemetry.telemetry(), _log_file(folder.path / "run.log"):
-                async with open_store(session.store, folder.path, folder.digest) as store:
-                    return await _run(session, folder, store, backends, progress, num_tasks)
-        finally:
-            folder.close()
+    num_tasks = session.count_tasks()
+    opening = open_workplace(session.recipe, session.out, session.store, budget=session.budget, fetching=progress.fetching)
+    async with opening as place:
+        with telemetry.telemetry(), _log_file(place.folder.files.log):
+            return await _run(session, place, progress, num_tasks, signals=signals)
 
 
-async def _run(
-    session: Session, folder: RunFolder, store: Store, backends: Backends, progress: Progress, num_tasks: int
-) -> Summary:
-    recipe = session.recipe
+async def _run(session: Session, place: Workplace, progress: Progress, num_tasks: int, *, signals: bool) -> Summary:
+    folder, store, backends = place.folder, place.store, place.backends
+    await place.modernize()
     if session.retry_failed:
         await _forget_failed(folder, store)
     if backends.budget is not None:
         spent = sum((await store.journal.totals()).values(), RoleUsage())
         backends.budget.spent = Cost(spent.prompt_tokens + spent.completion_tokens, spent.cost_usd or 0.0)
-    team = build_team(recipe, backends, store.journal, folder.digest)
-    runner: Runner | Driver = Runner(team, folder, store, session.accept)
+    runner: Runner | Driver = Runner(place.team, folder, store, session.accept)
     if session.cluster is not None:
         runner = _driver(session, session.cluster, folder, store)
-    camera = Camera(recipe.name, runner, backends.endpoints, num_tasks, earlier_seconds(folder.summary, folder.live))
+    name, files = session.recipe.name, folder.files
+    camera = Camera(name, runner, backends.endpoints, num_tasks, earlier_seconds(files.summary, files.live))
     stopped: Stop = "interrupted"
     try:
         num_done = runner.tally.total
         if num_done < num_tasks and session.cluster is None:
             await backends.start()
         progress.start(num_tasks, num_done)
-        with _drain_on_signals(runner.request_drain, progress.draining):
+        with _drain_on_signals(runner.request_drain, progress.draining, wanted=signals):
             async with broadcast(camera, folder, progress.show):
-                stopped = await runner.run(load_tasks(session.tasks, limit=session.limit, checked=True))
+                stopped = await runner.run(session.load_tasks(BlobStore(files.blobs)))
     finally:
         progress.stop()
-        await team.toolbox.aclose()
         summary = await summarize(
-            folder, store.journal, recipe.name, runner.tally, seconds=camera.seconds, stopped=stopped, wanted=session.accept
+            folder, store.journal, name, runner.tally, seconds=camera.seconds, stopped=stopped, wanted=session.accept
         )
     return summary
 
 
-def _driver(session: Session, options: ClusterOptions, folder: RunFolder, store: Store) -> "Driver":
+def _driver(session: Session, options: ClusterOptions, folder: "RunFolder", store: Store) -> "Driver":
     from anyprefer.runs.cluster import Driver
     from anyprefer.runs.postgres import PostgresStore, schema_of
 
@@ -140,7 +166,7 @@ def default_tasks(recipe: Recipe, given: Path | None) -> Path:
     return Path(recipe.tasks)
 
 
-async def _forget_failed(folder: RunFolder, store: Store) -> None:
+async def _forget_failed(folder: "RunFolder", store: Store) -> None:
     failed = [record.task.id for record in folder.records if record.status == "failed"]
     await store.forget_failed(failed)
     for task_id in failed:  # kept threads would end where they ended before
@@ -151,8 +177,11 @@ async def _forget_failed(folder: RunFolder, store: Store) -> None:
 
 
 @contextmanager
-def _drain_on_signals(drain: Callable[[], None], notify: Callable[[], None]) -> Iterator[None]:
+def _drain_on_signals(drain: Callable[[], None], notify: Callable[[], None], *, wanted: bool) -> Iterator[None]:
     """First SIGINT or SIGTERM: drain. Second: stop at once, as if the process had been killed."""
+    if not wanted or threading.current_thread() is not threading.main_thread():
+        yield
+        return
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     seen = False
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from rich.console import Console
 
 from anyprefer.data.records import RecordFile
+from anyprefer.runs.naming import name_certainty, name_score, name_side
 from anyprefer.runs.summary import Summary
-from anyprefer.types import Attempt
+from anyprefer.types import Attempt, PreferenceRecord, Side
 
 MAX_PAIRS = 5
 """Pairs printed; the rest is in the run folder."""
@@ -27,11 +28,12 @@ def show_pairs(records: Path, console: Console) -> None:
         if record.status != "accepted" or record.best is None or record.pair is None:
             continue
         pair = record.pair
+        certainty = f", {name_certainty(pair.certainty)}" if pair.certainty is not None else ""
         lines = (
             f"\ntask {record.task.id}: {_short(record.task.text)}",
-            f"  chosen   ({pair.chosen_score:.3g}): {_short(pair.chosen)}",
-            f"  rejected ({pair.rejected_score:.3g}): {_short(pair.rejected)}",
-            f"  {_reward(record.best)} in round {record.best.round + 1}",
+            f"  chosen   {_side(record, pair.chosen)}",
+            f"  rejected {_side(record, pair.rejected)}",
+            f"  {_reward(record.best)}{certainty} in round {record.best.round + 1}",
         )
         console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
         shown += 1
@@ -56,6 +58,10 @@ def show_summary(summary: Summary, folder: Path, console: Console) -> None:
         *(f"  {kind}: {number} tasks" for kind, number in sorted(summary.errors.items())),
     )
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _side(record: PreferenceRecord, side: Side) -> str:
+    return f"({name_score(side.score)}; {name_side(side, record.model_of(side))}): {_short(side.text)}"
 
 
 def _reward(attempt: Attempt) -> str:

@@ -14,6 +14,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from anyprefer.backends.calls import CallStore
+from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import ConfigError, RunFolderError
 from anyprefer.graph.state import state_serializer
 from anyprefer.runs.journal import Journal
@@ -65,7 +66,7 @@ class Store(Protocol):
 class SqliteStore:
     """`journal.sqlite` and `checkpoints.sqlite` in the run folder."""
 
-    folder: Path
+    files: RunDir
     journal: Journal
     saver: AsyncSqliteSaver
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
@@ -82,7 +83,7 @@ class SqliteStore:
     def explain(self, error: Exception) -> RunFolderError:
         """See `Store.explain`."""
         return RunFolderError(
-            f"cannot write checkpoints in {str(self.folder)!r}: {error}; free disk space and run the same command again, "
+            f"cannot write checkpoints in {str(self.files.path)!r}: {error}; free disk space and run the same command again, "
             "what was finished stays"
         )
 
@@ -100,7 +101,7 @@ def open_store(url: str | None, folder: Path, digest: str) -> AbstractAsyncConte
         RunFolderError: The store cannot be opened.
     """
     if url is None:
-        return _open_sqlite(folder)
+        return _open_sqlite(RunDir(folder))
     if url.partition("://")[0] not in ("postgres", "postgresql"):
         raise ConfigError(f"unknown store {url.partition('://')[0]!r}: give a URL that begins with postgres://, or none")
     from anyprefer.runs.postgres import open_postgres
@@ -109,18 +110,18 @@ def open_store(url: str | None, folder: Path, digest: str) -> AbstractAsyncConte
 
 
 @asynccontextmanager
-async def _open_sqlite(folder: Path) -> AsyncIterator[Store]:
-    if (folder / "store.json").exists():
+async def _open_sqlite(files: RunDir) -> AsyncIterator[Store]:
+    if files.store.exists():
         raise RunFolderError(
-            f"run folder {str(folder)!r} keeps its journal in Postgres: give its URL with --store or ANYPREFER_STORE"
+            f"run folder {str(files.path)!r} keeps its journal in Postgres: give its URL with --store or ANYPREFER_STORE"
         )
-    journal = Journal(folder / "journal.sqlite")
+    journal = Journal(files.journal)
     try:
-        async with AsyncSqliteSaver.from_conn_string(str(folder / "checkpoints.sqlite")) as saver:
+        async with AsyncSqliteSaver.from_conn_string(str(files.checkpoints)) as saver:
             saver.serde = state_serializer()
             await saver.setup()
             # The default, FULL, syncs the disk 30 times a task; the journal keeps what was paid for in any case.
             await saver.conn.execute("PRAGMA synchronous = NORMAL")
-            yield SqliteStore(folder, journal, saver)
+            yield SqliteStore(files, journal, saver)
     finally:
         journal.close()

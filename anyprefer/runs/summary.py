@@ -73,7 +73,7 @@ async def summarize(
         repeated_calls=await journal.repeated(), prompt_tokens=whole.prompt_tokens, completion_tokens=whole.completion_tokens,
         cost_usd=whole.cost_usd, seconds=round(seconds, 3), usage=usage,
     )  # fmt: skip
-    folder.write(folder.summary, summary.model_dump_json(indent=2) + "\n")
+    folder.write(folder.files.summary, summary.model_dump_json(indent=2) + "\n")
     return summary
 
 

@@ -14,7 +14,7 @@ from langgraph.runtime import RunControl
 from langgraph.types import Command
 
 from anyprefer import telemetry
-from anyprefer.agents.review import best_of
+from anyprefer.agents.outcome import best_of
 from anyprefer.agents.team import Team
 from anyprefer.errors import AnypreferError, DataError
 from anyprefer.graph.builder import build_graph, recursion_limit
@@ -49,8 +49,7 @@ class Synthesizer:
     """Makes records of tasks.
 
     Args:
-        team: The agents.
-        digest: Of the recipe; part of thread ids.
+        team: The agents; the digest that their records carry is part of thread ids too.
         saver: Keeps checkpoints; None works from the journal alone.
         errors: What the saver raises when it cannot write.
 
@@ -59,11 +58,11 @@ class Synthesizer:
     """
 
     def __init__(
-        self, team: Team, digest: str, saver: BaseCheckpointSaver[Any] | None = None, errors: tuple[type[Exception], ...] = ()
+        self, team: Team, saver: BaseCheckpointSaver[Any] | None = None, errors: tuple[type[Exception], ...] = ()
     ) -> None:
         self.team = team
         self.left: set[str] = set()
-        self._digest = digest
+        self._digest = team.recipe_digest
         self._saver = saver
         self._errors = errors
         self._crashes = 0
@@ -97,7 +96,8 @@ class Synthesizer:
         self._crashes += 1
         if self._crashes >= MAX_CRASHES:
             raise last
-        failure = Failure(kind=type(last).__name__, message=f"{last} (see run.log)", node="")
+        where = " (see run.log)" if self._saver is not None else ""
+        failure = Failure(kind=type(last).__name__, message=f"{last}{where}", node="")
         return await self.team.record(task, (), status="failed", error=failure)
 
     async def forget(self, task: Task) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, Field
 
 from anyprefer.config import Recipe
-from anyprefer.runs.library import synthesize
-from anyprefer.types import Task
+from anyprefer.runs.in_memory import synthesize
+from anyprefer.types import PreferencePair, Reply, Task
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
@@ -29,15 +29,21 @@ def preference_tool(recipe: Recipe) -> "BaseTool":
     from langchain_core.tools import StructuredTool
 
     async def run(prompt: str, reference: str | None = None) -> str:
-        async for record in synthesize([Task(prompt=prompt, reference=reference)], recipe):
+        async for record in synthesize([Task(prompt=prompt, reference=Reply.of(reference) if reference else None)], recipe):
             if record.error is not None:
                 return json.dumps({"status": record.status, "error": record.error.message})
-            pair = record.pair
             reward = record.best.reward if record.best else None
-            return json.dumps({"status": record.status, "reward": reward, **(pair.model_dump() if pair else {})})
+            return json.dumps({"status": record.status, "reward": reward, **_texts(record.pair)})
         raise AssertionError("one task makes one record")
 
     return StructuredTool.from_function(
         coroutine=run, name="make_preference_pair", args_schema=PreferenceArgs,
         description="Make a preference pair (chosen, rejected) for a prompt: responses are sampled, judged and criticised.",
     )  # fmt: skip
+
+
+def _texts(pair: PreferencePair | None) -> dict[str, str | float | None]:
+    if pair is None:
+        return {}
+    chosen, rejected = pair.chosen, pair.rejected
+    return {"chosen": chosen.text, "rejected": rejected.text, "chosen_score": chosen.score, "rejected_score": rejected.score}

@@ -16,7 +16,7 @@ async def main(recipe: Path) -> None:
     async for record in synthesize(tasks, load_recipe(recipe)):
         print(f"{record.task.text}: {record.status}")
         if record.pair:
-            print(f"  chosen:   {record.pair.chosen!r}\n  rejected: {record.pair.rejected!r}")
+            print(f"  chosen:   {record.pair.chosen.text!r}\n  rejected: {record.pair.rejected.text!r}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from anyprefer import PreferenceRecord
+
 
 async def main(url: str, prompt: str) -> None:
     """List the tools and call ours."""
@@ -22,9 +24,10 @@ async def main(url: str, prompt: str) -> None:
             print(f"{tool.name}: {tool.description} takes {', '.join(tool.input_schema['properties'])}")
         result = await client.call_tool("anyprefer", {"prompt": prompt})
         state = ast.literal_eval(result.content[0].text)  # the server answers with a Python literal, not with JSON
-        record = state["record"]
-        attempt = record["attempts"][record["best_attempt"]]
-        print(f"{record['status']}: {attempt['pair']['chosen']!r} over {attempt['pair']['rejected']!r}")
+        record = PreferenceRecord.model_validate(state["record"])
+        print(
+            f"{record.status}: {record.pair.chosen.text!r} over {record.pair.rejected.text!r}" if record.pair else record.status
+        )
 
 
 if __name__ == "__main__":

@@ -3,13 +3,15 @@
 import asyncio
 from typing import Any
 
+import pytest
 from loopback import LoopbackModel, recipe_data
 
 from anyprefer.agents.team import build_team
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.backends.providers import Backends
+from anyprefer.errors import DataError
 from anyprefer.recipes import parse_recipe
-from anyprefer.types import Candidate, Message, Prompts, Task
+from anyprefer.types import Candidate, Image, Message, Prompts, Reply, Task, Text
 
 CHAT = Task(
     prompt=(
@@ -33,7 +35,7 @@ def sample(model: LoopbackModel, task: Task, prompts: Prompts, **target: Any) ->
 def test_without_guidance_the_prompt_is_the_task_itself() -> None:
     with LoopbackModel() as model:
         sample(model, CHAT, Prompts())
-        assert model.requests[0]["messages"] == [message.model_dump() for message in CHAT.messages]
+        assert model.requests[0]["messages"] == [message.keyed() for message in CHAT.messages]
 
 
 def test_guidance_joins_the_system_message_and_leaves_the_rest() -> None:
@@ -43,7 +45,7 @@ def test_guidance_joins_the_system_message_and_leaves_the_rest() -> None:
         assert system["role"] == "system"
         assert system["content"].startswith("Be terse.")
         assert "Count slowly." in system["content"]
-        assert rest == [message.model_dump() for message in CHAT.messages[1:]]
+        assert rest == [message.keyed() for message in CHAT.messages[1:]]
 
 
 def test_server_that_refuses_n_gets_single_requests_with_different_seeds() -> None:
@@ -68,3 +70,40 @@ def test_generators_share_the_candidates_and_sign_them() -> None:
         assert asked == [("m", 2), ("second", 2), ("third", 1)]
         names = [(item.model or "").split("@")[0] for item in candidates]
         assert names == ["openai:m"] * 2 + ["openai:second"] * 2 + ["openai:third"]
+
+
+def test_equal_answers_count_once_whatever_was_thought() -> None:
+    with LoopbackModel() as model:
+        model.replies[None] = lambda body, choice: f"<think>plan {choice}, {body['seed']}</think>\n\nThe answer is 4."
+        (candidate,) = sample(model, CHAT, Prompts())
+        assert candidate.text == "The answer is 4."
+        assert isinstance(candidate.output, Reply)
+        assert candidate.output.reasoning.startswith("plan 0")
+        assert sum(body.get("n") or 1 for body in model.requests) == 5 + 3 * 4
+
+
+def test_a_response_that_is_only_a_thought_is_drawn_again() -> None:
+    with LoopbackModel() as model:
+        model.replies[None] = lambda body, choice: "<think>never done" if choice % 2 else f"Answer {choice} {body['seed']}"
+        candidates = sample(model, CHAT, Prompts())
+        assert len(candidates) == 5
+        assert all(one.text.startswith("Answer") and one.ending == "complete" for one in candidates)
+
+
+def test_tools_of_a_task_reach_the_target_and_its_calls_come_back() -> None:
+    tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}
+    with LoopbackModel() as model:
+        model.replies[None] = lambda body, choice: {"tool_calls": [call]} if choice == 0 else f"{choice} degrees"
+        candidates = sample(model, Task(prompt="Weather in Rome?", tools=(tool,)), Prompts())
+        assert model.requests[0]["tools"] == [tool]
+        assert isinstance(candidates[0].output, Reply)
+        assert candidates[0].output.calls[0].args == {"city": "Rome"}
+
+
+def test_pictures_that_the_target_would_not_see_are_refused_before_any_request() -> None:
+    picture = Image(sha256="0" * 64, media_type="image/png")
+    task = Task(prompt=(Message(role="user", content=(picture, Text(text="What is in the picture?"))),))
+    with LoopbackModel() as model, pytest.raises(DataError, match="1 picture, and no role of this recipe can see"):
+        sample(model, task, Prompts())
+    assert model.requests == []

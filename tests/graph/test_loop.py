@@ -27,7 +27,7 @@ def run_task(server: LoopbackModel, task: Task, **sections: Any) -> tuple[Prefer
     async def main() -> tuple[PreferenceRecord, list[str]]:
         recipe = parse_recipe(recipe_data(server.url, **sections))
         async with Backends(recipe) as backends:
-            team: Team = build_team(recipe, backends, MemoryCalls(), "digest")
+            team: Team = build_team(recipe, backends, MemoryCalls())
             graph = build_graph(team).compile()
             nodes, record = [], None
             config = {"recursion_limit": recursion_limit(recipe)}
@@ -53,12 +53,16 @@ def test_good_pair_is_accepted_in_one_round(model: LoopbackModel) -> None:
     assert attempt is not None
     assert attempt.pair is not None
     scores = {verdict.candidate: verdict.score for verdict in attempt.verdicts}
-    texts = {candidate.index: candidate.text for candidate in attempt.candidates}
-    assert scores[next(i for i, text in texts.items() if text == attempt.pair.chosen)] == max(scores.values())
-    assert scores[next(i for i, text in texts.items() if text == attempt.pair.rejected)] == min(scores.values())
+    sides = (attempt.pair.chosen, attempt.pair.rejected)
+    assert [one.score for one in sides] == [max(scores.values()), min(scores.values())]
+    for one in sides:
+        candidate = attempt.candidate_of(one)
+        assert candidate is not None
+        assert (candidate.output, scores[candidate.index]) == (one.output, one.score)
+        assert record.model_of(one) == f"openai:m@{model.url}"
     assert (record.usage["target"].calls, record.usage["judge"].calls, record.usage["critic"].calls) == (1, 1, 1)
     assert record.usage["target"].completion_tokens == 35
-    assert record.recipe_digest == "digest"
+    assert len(record.recipe_digest) == 64
     assert record.models["critic"] == record.models["judge"]
 
 
@@ -71,11 +75,12 @@ def test_tools_route_hands_evidence_to_the_judge(model: LoopbackModel) -> None:
     assert best is not None
     assert [call.why for call in best.tool_calls] == ["sums"] * 5
     assert [item.candidate for item in best.evidence] == [0, 1, 2, 3, 4]
-    assert "wrong" in best.evidence[0].content
+    assert "wrong" in best.evidence[0].text
+    assert [item.finding.supports for item in best.evidence] == [False, None, False, False, False]
     assert best.knowledge is not None
     assert best.knowledge.text == "notes"
     judged = next(body for body in model.requests if "ScoreSheet" in str(body.get("response_format")))
-    assert best.evidence[0].content in prompt_of(judged)
+    assert best.evidence[0].text in prompt_of(judged)
     assert "notes" in prompt_of(judged)
 
 
@@ -156,8 +161,35 @@ def test_reference_becomes_the_chosen_response(model: LoopbackModel) -> None:
     record, _ = run_task(model, Task(prompt="2 + 2?", reference="It is 4."), pair={"chosen": "reference"})
     assert record.best is not None
     assert record.best.pair is not None
-    assert record.best.pair.chosen == "It is 4."
-    assert record.best.pair.rejected.startswith("Answer ")
+    chosen, rejected = record.best.pair.chosen, record.best.pair.rejected
+    assert (chosen.text, str(chosen.origin), chosen.score, record.model_of(chosen)) == ("It is 4.", "reference", None, None)
+    assert rejected.text.startswith("Answer ")
+    assert rejected.origin.kind == "candidate"
+
+
+def test_judges_see_thoughts_only_where_the_recipe_says_so(model: LoopbackModel) -> None:
+    model.replies[None] = lambda body, choice: f"<think>secret {choice}</think>Answer {choice}"
+    for shown in (False, True):
+        model.requests.clear()
+        record, _ = run_task(model, Task(prompt="Hello?"), judge={"show_reasoning": shown})
+        judged = next(body for body in model.requests if "ScoreSheet" in str(body.get("response_format")))
+        critic = next(body for body in model.requests if "PairReview" in str(body.get("response_format")))
+        assert ("secret 0" in prompt_of(judged)) == shown
+        assert "secret" not in prompt_of(critic)
+        assert record.best is not None
+        assert [one.text for one in record.best.candidates] == [f"Answer {i}" for i in range(5)]
+
+
+def test_filtered_responses_stand_on_neither_side(model: LoopbackModel) -> None:
+    endings = ["stop", "content_filter", "length", "stop", "error"]
+    model.replies[None] = lambda body, choice: f"text {choice} of {body['seed'] % 100}"
+    model.finish = lambda body, choice: endings[choice] if body.get("response_format") is None else "stop"
+    record, _ = run_task(model, Task(prompt="Hello?"))
+    for attempt in record.attempts:
+        assert [one.ending for one in attempt.candidates] == ["complete", "filtered", "cut", "complete", "failed"]
+        if attempt.pair is not None:
+            assert attempt.pair.chosen.origin.candidate in (0, 3)
+            assert attempt.pair.rejected.origin.candidate in (0, 2, 3)
 
 
 @pytest.mark.parametrize("node_schema", ["ToolChoice", "Notes", "ScoreSheet", "PairReview", "JointRewrite"])

@@ -9,7 +9,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from loopback import LoopbackModel, recipe_data
 
-from anyprefer.agents.review import reasons_for_review
+from anyprefer.agents.outcome import reasons_for_review
 from anyprefer.agents.team import build_team
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.backends.providers import Backends
@@ -17,7 +17,7 @@ from anyprefer.config import Recipe
 from anyprefer.graph.builder import build_graph
 from anyprefer.graph.state import state_serializer
 from anyprefer.recipes import parse_recipe
-from anyprefer.types import Attempt, Candidate, Critique, PreferencePair, PreferenceRecord, Prompts, Task, Verdict
+from anyprefer.types import Attempt, Candidate, Critique, Origin, PreferencePair, PreferenceRecord, Prompts, Side, Task, Verdict
 
 THREAD: Any = {"configurable": {"thread_id": "1"}}
 
@@ -50,7 +50,7 @@ def test_an_accepted_pair_is_recorded_as_it_is(model: LoopbackModel) -> None:
     (request,), record = run_and_review(model, {"decision": "accept", "reviewer": "me"})
     assert record.best is not None
     assert record.best.pair is not None
-    assert (request["chosen"], request["reasons"]) == (record.best.pair.chosen, ("every pair is reviewed",))
+    assert (request["chosen"], request["reasons"]) == (record.best.pair.chosen.text, ("every pair is reviewed",))
     assert (record.status, record.pair) == ("accepted", record.best.pair)
     assert record.review is not None
     assert record.review.reviewer == "me"
@@ -60,17 +60,25 @@ def test_an_accepted_pair_is_recorded_as_it_is(model: LoopbackModel) -> None:
 def test_a_swap_turns_the_pair_round(model: LoopbackModel) -> None:
     (request,), record = run_and_review(model, {"decision": "swap"})
     assert record.pair is not None
-    assert (record.pair.chosen, record.pair.rejected) == (request["rejected"], request["chosen"])
-    assert record.pair.margin > 0
     assert record.best is not None
     assert record.best.pair is not None
-    assert record.best.pair.chosen == request["chosen"]  # what the judge said stays on record
+    assert (record.pair.chosen, record.pair.rejected) == (record.best.pair.rejected, record.best.pair.chosen)
+    assert record.pair.chosen.score == request["rejected_score"]  # a side takes its own score along
+    assert (record.pair.margin or 0) < 0
+    assert record.best.pair.chosen.text == request["chosen"]  # what the judge said stays on record
 
 
 def test_an_edit_replaces_a_text(model: LoopbackModel) -> None:
     (request,), record = run_and_review(model, {"decision": "edit", "chosen": "A better one."})
     assert record.pair is not None
-    assert (record.pair.chosen, record.pair.rejected) == ("A better one.", request["rejected"])
+    chosen, rejected = record.pair.chosen, record.pair.rejected
+    assert (chosen.text, str(chosen.origin), chosen.score) == ("A better one.", "person", None)
+    assert (rejected.text, rejected.origin.kind, rejected.score) == (
+        request["rejected"],
+        "candidate",
+        request["rejected_score"],
+    )
+    assert record.pair.margin is None
 
 
 def test_a_rejected_pair_has_a_reason_and_no_pair(model: LoopbackModel) -> None:
@@ -88,9 +96,12 @@ def test_an_edit_that_makes_equal_texts_is_asked_for_again(model: LoopbackModel)
 def attempt(margin: float = 3, reward: int = 9, scores: tuple[tuple[float, ...], ...] = ((), ())) -> Attempt:
     return Attempt(
         round=0, prompts=Prompts(), critique=Critique(analysis="x", score=reward),
-        candidates=(Candidate(index=0, text="a"), Candidate(index=1, text="b")),
+        candidates=(Candidate(index=0, output="a"), Candidate(index=1, output="b")),
         verdicts=tuple(Verdict(candidate=i, analysis="", score=5, scores=one) for i, one in enumerate(scores)),
-        pair=PreferencePair(chosen="a", rejected="b", chosen_score=1 + margin, rejected_score=1),
+        pair=PreferencePair(
+            chosen=Side(origin=Origin(kind="candidate", candidate=0, round=0), output="a", score=1 + margin),
+            rejected=Side(origin=Origin(kind="candidate", candidate=1, round=0), output="b", score=1),
+        ),
     )  # fmt: skip
 
 
@@ -99,30 +110,30 @@ def recipe(**review: Any) -> Recipe:
 
 
 @pytest.mark.parametrize(
-    ("changes", "accepted", "words"),
+    ("changes", "words"),
     [
-        ({}, True, []),
-        ({"margin": 0.5}, True, ["margin is 0.5"]),
-        ({"reward": 7}, True, ["close to the threshold"]),
-        ({"scores": ((9, 2), (3, 8))}, True, ["opposite ways"]),
-        ({"scores": ((9, 8), (3, 2))}, True, []),
-        ({"reward": 2}, False, []),
+        ({}, []),
+        ({"margin": 0.5}, ["margin is 0.5"]),
+        ({"reward": 7}, ["close to the threshold"]),
+        ({"scores": ((9, 2), (3, 8))}, ["opposite ways"]),
+        ({"scores": ((9, 8), (3, 2))}, []),
+        ({"reward": 2}, []),
     ],
 )
-def test_uncertain_pairs_are_those_that_someone_doubts(changes: dict[str, Any], accepted: bool, words: list[str]) -> None:
-    found = reasons_for_review(recipe(mode="uncertain"), "t", attempt(**changes), accepted=accepted)
+def test_uncertain_pairs_are_those_that_someone_doubts(changes: dict[str, Any], words: list[str]) -> None:
+    found = reasons_for_review(recipe(mode="uncertain"), "t", attempt(**changes))
     assert len(found) == len(words)
     assert all(word in reason for word, reason in zip(words, found, strict=True))
 
 
 def test_a_pair_just_below_the_threshold_is_looked_at() -> None:
-    found = reasons_for_review(recipe(mode="uncertain", reward_band=1), "t", attempt(reward=6), accepted=False)
+    found = reasons_for_review(recipe(mode="uncertain", reward_band=1), "t", attempt(reward=6))
     assert found == ("the reward, 6, is close to the threshold of 7",)
 
 
 def test_a_sample_is_the_share_asked_for_and_always_the_same() -> None:
     settings = recipe(mode="sampled", share=0.2)
-    drawn = [f"t{i}" for i in range(2000) if reasons_for_review(settings, f"t{i}", attempt(), accepted=True)]
+    drawn = [f"t{i}" for i in range(2000) if reasons_for_review(settings, f"t{i}", attempt())]
     assert 330 < len(drawn) < 470
-    assert drawn == [f"t{i}" for i in range(2000) if reasons_for_review(settings, f"t{i}", attempt(), accepted=True)]
-    assert not reasons_for_review(recipe(), "t0", attempt(margin=0.1), accepted=True)
+    assert drawn == [f"t{i}" for i in range(2000) if reasons_for_review(settings, f"t{i}", attempt())]
+    assert not reasons_for_review(recipe(), "t0", attempt(margin=0.1))

@@ -45,7 +45,7 @@ def run(studio: ModuleType, work: Awaitable[Any]) -> Any:
 
 def test_the_form_asks_for_what_a_person_types(studio: ModuleType) -> None:
     schema = studio.graph.get_input_jsonschema()
-    assert set(schema["properties"]) == {"prompt", "reference", "images"}
+    assert set(schema["properties"]) == {"prompt", "reference"}
     assert schema["required"] == ["prompt"]
     context = studio.graph.get_context_jsonschema()
     assert context["properties"]["threshold"]["default"] == 7

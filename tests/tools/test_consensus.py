@@ -8,10 +8,14 @@ from anyprefer.types import Candidate, Task
 CHOICE = "What is the capital of Italy?\nA. Paris\nB. Rome\nC. Bern"
 
 
-async def report(texts, index=0, prompt="How many eggs are left?", reason="stop"):
-    candidates = tuple(Candidate(index=place, text=text, finish_reason=reason) for place, text in enumerate(texts))
+async def find(texts, index=0, prompt="How many eggs are left?", ending="complete"):
+    candidates = tuple(Candidate(index=place, output=text, ending=ending) for place, text in enumerate(texts))
     tool = Consensus(Consensus.Options())
     return await tool.run(tool.Args(), Case(Task(prompt=prompt), candidates, candidates[index]))
+
+
+async def report(*args, **kwargs):
+    return (await find(*args, **kwargs)).text
 
 
 async def test_answer_and_distribution_are_reported():
@@ -27,6 +31,15 @@ async def test_answer_and_distribution_are_reported():
     assert await report(texts, 3) == (
         "The final answer of this response is 40. 1 of 5 responses gives it; others: 42 (3), none stated (1)."
     )
+
+
+async def test_agreement_is_counted_and_is_no_verdict():
+    texts = ["Answer: 42", "40", "So it is 42.", "I do not know, since eggs are hard to count for me."]
+    assert [(found.supports, found.value, found.votes) for found in [await find(texts, index) for index in range(4)]] == [
+        (None, 0.5, (2, 4)), (None, 0.25, (1, 4)), (None, 0.5, (2, 4)), (None, None, None),
+    ]  # fmt: skip
+    assert (await find(["42", "42.0"])).votes == (2, 2)
+    assert (await find(["42"])).votes is None
 
 
 async def test_response_without_an_answer_sees_those_of_the_others():
@@ -52,7 +65,7 @@ async def test_options_are_compared_by_letter():
 
 
 async def test_number_in_a_response_that_was_cut_off_is_no_answer():
-    content = await report(["So 3 * 14 = 42 eggs, and", "42"], reason="length")
+    content = await report(["So 3 * 14 = 42 eggs, and", "42"], ending="cut")
     assert content.startswith("No final answer was found")
 
 

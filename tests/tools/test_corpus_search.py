@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from anyprefer.errors import ConfigError, ToolError
 from anyprefer.tools.base import Case
-from anyprefer.tools.corpus_index import cut_passages
-from anyprefer.tools.corpus_search import CorpusSearch, match_expression
+from anyprefer.tools.corpus.index import cut_passages
+from anyprefer.tools.corpus.search import CorpusSearch, match_expression
 from anyprefer.types import Task
 
 TASK = Task(prompt="Which rivers flow through Vienna?")
@@ -52,7 +52,7 @@ def open_tool(path, **options):
 
 
 async def search(tool, query, num_results=3):
-    return await tool.run(tool.Args(query=query, num_results=num_results), Case(TASK))
+    return (await tool.run(tool.Args(query=query, num_results=num_results), Case(TASK))).text
 
 
 async def test_the_best_passage_comes_first_with_its_title(corpus):

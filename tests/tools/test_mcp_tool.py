@@ -27,7 +27,7 @@ def make(*tools, server=None, choose="judge", **options):
 
 
 async def call(tool, candidate=None, **args):
-    return await tool.run(tool.Args.model_validate(args), Case(TASK, candidate=candidate))
+    return (await tool.run(tool.Args.model_validate(args), Case(TASK, candidate=candidate))).text
 
 
 def mistake(*tools, **settings):
@@ -48,7 +48,7 @@ async def test_a_tool_over_pipes_works():
     assert tool.description == "Looks facts up in a small encyclopedia; use it when responses state facts."
     assert issubclass(tool.Args, ToolArgs)
     assert tool.Args.model_fields["query"].description == "What to look up."
-    assert await tool.run(tool.default_args(TASK), Case(TASK)) == "3 facts about legs of ants: ants have six legs"
+    assert (await tool.run(tool.default_args(TASK), Case(TASK))).text == "3 facts about legs of ants: ants have six legs"
     assert await call(tool, query="bees", limit=1) == "1 facts about bees: ants have six legs"
     await tool.aclose()
 
@@ -126,7 +126,7 @@ async def test_secrets_come_from_the_environment_and_are_never_evidence(monkeypa
 async def test_a_candidate_tool_reads_the_response():
     [tool] = make("count_words", choose="always", scope="candidate", response_argument="text")
     assert not tool.Args.model_fields
-    assert await call(tool, candidate=Candidate(index=0, text="one two")) == "2 words"
+    assert await call(tool, candidate=Candidate(index=0, output="one two")) == "2 words"
     await tool.aclose()
 
 
@@ -230,5 +230,5 @@ def test_a_missing_extra_is_named():
         check=True,
         env=dict(os.environ),
     )
-    assert done.stdout.startswith("ConfigError the tool 'mcp:wiki/x' needs mcp")
+    assert done.stdout.startswith("ConfigError the tool 'mcp:wiki/x' needs a package that is not installed (import of mcp ")
     assert "pip install 'anyprefer[mcp]'" in done.stdout

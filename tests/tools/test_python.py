@@ -8,8 +8,8 @@ import pytest
 
 from anyprefer.errors import ConfigError, ToolError
 from anyprefer.tools.base import Case
-from anyprefer.tools.python import PythonTool, extract_code, print_result
-from anyprefer.tools.sandbox import Sandbox
+from anyprefer.tools.python.sandbox import Sandbox
+from anyprefer.tools.python.tool import PythonTool, extract_code, print_result
 from anyprefer.types import Candidate, Task
 
 TASK = Task(prompt="What is 6 times 7?", reference="zanzibar")
@@ -30,8 +30,17 @@ async def tool():
     await made.aclose()
 
 
-def case(text, task=TASK, finish_reason=None):
-    return Case(task, candidate=Candidate(index=0, text=text, finish_reason=finish_reason))
+def case(text, task=TASK, ending="complete"):
+    return Case(task, candidate=Candidate(index=0, output=text, ending=ending))
+
+
+async def report(tool, args, about):
+    return (await tool.run(args, about)).text
+
+
+async def verdict(tool, args, about):
+    finding = await tool.run(args, about)
+    return finding.supports, finding.votes
 
 
 def fence(code):
@@ -57,16 +66,79 @@ def fence(code):
 )
 async def test_program_is_compared_with_the_final_answer(tool, text, evidence):
     args = tool.Args(programs=["print('working')\nprint(6 * 7)\nprint()"])
-    assert await tool.run(args, case(text)) == evidence
+    assert await report(tool, args, case(text)) == evidence
+
+
+@pytest.mark.parametrize(
+    ("programs", "supports", "votes"),
+    [
+        ([42], True, (1, 1)),
+        ([7], False, (0, 1)),
+        ([42, 42, 7], True, (2, 3)),
+        ([42, 7, 8], False, (1, 3)),
+        ([42, 7], None, (1, 2)),
+    ],
+)
+async def test_most_programs_decide_and_a_split_vote_does_not(tool, programs, supports, votes):
+    args = tool.Args(programs=[f"print({result})" for result in programs])
+    assert await verdict(tool, args, case("The answer is 42.")) == (supports, votes)
+
+
+async def test_response_without_a_final_answer_gets_no_verdict(tool):
+    args = tool.Args(programs=["print(42)", "print(42)"])
+    assert await verdict(tool, args, case("It is hard to say, for\nmany numbers come to mind.")) == (None, None)
+    assert await verdict(tool, args, case("First, 6 + 36 = 42", ending="cut")) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "supports", "votes"),
+    [
+        ("def add(a, b): return a + b", True, (2, 2)),
+        ("def add(a, b): return a * b", False, None),
+        ("def add(a, b): return None", False, None),
+        ("def add(a, b):\n    while True: pass", False, None),
+        ("raise ValueError", False, None),
+        ("name = input()\ndef add(a, b): return a + b", None, None),
+        ("open('/usr/x', 'w')", None, None),
+    ],
+)
+async def test_one_failing_test_decides_against_code_and_what_the_sandbox_forbids_does_not(tool, code, supports, votes):
+    args = tool.Args(tests="assert add(0, 0) == 0\nassert add(1, 2) == 3")
+    assert await verdict(tool, args, case(fence(code))) == (supports, votes)
+
+
+@pytest.mark.parametrize(
+    ("text", "supports"),
+    [
+        (fence("print(6 * 7)"), None),
+        (fence("print(y)"), False),
+        (fence("print("), False),
+        (fence("print(input())"), None),
+        (fence("import sys\nsys.exit(2)"), None),
+        (fence("import time\ntime.sleep(60)"), None),
+        ("```\n6 * 7 equals 42\n```", None),
+        ("```\n6 * x\n```", None),
+    ],
+)
+async def test_code_without_tests_is_wrong_only_where_it_raises(tool, text, supports):
+    assert await verdict(tool, tool.Args(), case(text)) == (supports, None)
+
+
+async def test_checks_that_contradict_each_other_take_no_side(tool):
+    text = fence("def add(a, b): return a + b") + "\nThe answer is 3."
+    right, wrong = "assert add(1, 2) == 3", "assert add(1, 2) == 4"
+    assert await verdict(tool, tool.Args(programs=["print(3)"], tests=right), case(text)) == (True, (2, 2))
+    assert await verdict(tool, tool.Args(programs=["print(4)"], tests=wrong), case(text)) == (False, (0, 1))
+    assert (await verdict(tool, tool.Args(programs=["print(4)"], tests=right), case(text)))[0] is None
 
 
 async def test_cut_off_response_has_no_final_answer(tool):
-    evidence = await tool.run(tool.Args(programs=["print(42)"]), case("First, 6 + 36 = 42", finish_reason="length"))
+    evidence = await report(tool, tool.Args(programs=["print(42)"]), case("First, 6 + 36 = 42", ending="cut"))
     assert "no final answer" in evidence
 
 
 async def test_fenced_program_runs(tool):
-    assert "prints 42" in await tool.run(tool.Args(programs=["```python\nprint(42)\n```"]), case("The answer is 42."))
+    assert "prints 42" in await report(tool, tool.Args(programs=["```python\nprint(42)\n```"]), case("The answer is 42."))
 
 
 @pytest.mark.parametrize(
@@ -81,21 +153,21 @@ async def test_fenced_program_runs(tool):
     ],
 )
 async def test_several_programs_vote_and_a_failing_one_has_no_vote(tool, programs, results, agreement):
-    evidence = await tool.run(tool.Args(programs=programs), case("The answer is 42."))
+    evidence = await report(tool, tool.Args(programs=programs), case("The answer is 42."))
     assert evidence == f"{results} The final answer of this response is 42: {agreement}."
 
 
 async def test_one_program_runs_once_for_all_responses(tool):
     args = tool.Args(programs=["import time\nprint(time.time_ns())"])
-    first = await asyncio.gather(*(tool.run(args, case(f"The answer is {n}.")) for n in range(6)))
-    later = await tool.run(args, case("The answer is 6."))
+    first = await asyncio.gather(*(report(tool, args, case(f"The answer is {n}.")) for n in range(6)))
+    later = await report(tool, args, case("The answer is 6."))
     assert len({re.search(r"prints (\d+)", evidence)[1] for evidence in (*first, later)}) == 1
 
 
 async def test_shared_program_outlives_a_cancelled_caller(tool):
     args = tool.Args(programs=["import time\ntime.sleep(0.5)\nprint(42)"])
-    impatient = asyncio.create_task(tool.run(args, case("The answer is 42.")))
-    patient = asyncio.create_task(tool.run(args, case("The answer is 42.")))
+    impatient = asyncio.create_task(report(tool, args, case("The answer is 42.")))
+    patient = asyncio.create_task(report(tool, args, case("The answer is 42.")))
     await asyncio.sleep(0.2)
     impatient.cancel()
     assert "they agree" in await patient
@@ -117,19 +189,19 @@ async def test_shared_program_outlives_a_cancelled_caller(tool):
 )
 async def test_failing_program_is_a_tool_error(tool, program, reason):
     with pytest.raises(ToolError, match=re.escape(reason)):
-        await tool.run(tool.Args(programs=[program]), case("The answer is 42."))
+        await report(tool, tool.Args(programs=[program]), case("The answer is 42."))
 
 
 async def test_passing_code(tool):
     args = tool.Args(tests="assert add(1, 2) == 3\nassert add(0, 0) == 0")
     code = "def add(a, b):\n    return a + b\n\nif __name__ == '__main__':\n    print(input())"
-    assert await tool.run(args, case(fence(code))) == "This response's code passes all 2 tests."
-    assert await tool.run(args, case(code)) == "This response's code passes all 2 tests."
+    assert await report(tool, args, case(fence(code))) == "This response's code passes all 2 tests."
+    assert await report(tool, args, case(code)) == "This response's code passes all 2 tests."
 
 
 async def test_failing_code_names_the_first_failure(tool):
     args = tool.Args(tests="assert add(1, 2) == 3, 'one and two'\nassert add(0, 0) == 0\nassert add(2, 2) == 4")
-    evidence = await tool.run(args, case(fence("def add(a, b):\n    return a - b")))
+    evidence = await report(tool, args, case(fence("def add(a, b):\n    return a - b")))
     assert evidence == (
         "This response's code fails 2 of 3 tests; the first: "
         "assert add(1, 2) == 3, 'one and two' raises AssertionError: one and two."
@@ -137,40 +209,40 @@ async def test_failing_code_names_the_first_failure(tool):
 
 
 async def test_code_that_breaks_before_the_tests(tool):
-    evidence = await tool.run(tool.Args(tests="assert f()"), case(fence("def f(:\n    pass")))
+    evidence = await report(tool, tool.Args(tests="assert f()"), case(fence("def f(:\n    pass")))
     assert "fails before the first test: SyntaxError" in evidence
-    evidence = await tool.run(tool.Args(tests="assert f()"), case(fence("raise ValueError('früh ☃')")))
+    evidence = await report(tool, tool.Args(tests="assert f()"), case(fence("raise ValueError('früh ☃')")))
     assert evidence == "This response's code fails before the first test: ValueError: früh ☃."
 
 
 @pytest.mark.parametrize("tests", ["assert add(1, 2) == 3", ["assert add(1, 2) == 3"], ("assert add(1, 2) == 3",)])
 async def test_tests_come_from_the_task(tool, tests):
     task = Task(prompt="Write add.", metadata={"tests": tests})
-    evidence = await tool.run(tool.default_args(task), case(fence("def add(a, b): return a + b"), task))
+    evidence = await report(tool, tool.default_args(task), case(fence("def add(a, b): return a + b"), task))
     assert evidence == "This response's code passes the test."
 
 
 async def test_tests_that_are_no_text_are_refused(tool):
     task = Task(prompt="Write add.", metadata={"tests": {"a": 1}})
     with pytest.raises(ToolError, match=r"metadata\.tests of the task is a dict"):
-        await tool.run(tool.default_args(task), case(fence("def add(a, b): return a + b"), task))
+        await report(tool, tool.default_args(task), case(fence("def add(a, b): return a + b"), task))
 
 
 async def test_tests_that_are_not_python_are_a_tool_error(tool):
     with pytest.raises(ToolError, match="tests are not valid Python"):
-        await tool.run(tool.Args(tests="it should add"), case(fence("def add(a, b): return a + b")))
+        await report(tool, tool.Args(tests="it should add"), case(fence("def add(a, b): return a + b")))
 
 
 async def test_response_without_code_fails_its_tests(tool):
-    evidence = await tool.run(tool.Args(tests="assert add(1, 2) == 3"), case("I would add them."))
+    evidence = await report(tool, tool.Args(tests="assert add(1, 2) == 3"), case("I would add them."))
     assert evidence == "This response contains no Python code to test."
 
 
 async def test_missing_module_is_not_held_against_the_code(tool):
     with pytest.raises(ToolError, match="No module named 'no_such_module'"):
-        await tool.run(tool.Args(tests="assert True"), case(fence("import no_such_module")))
+        await report(tool, tool.Args(tests="assert True"), case(fence("import no_such_module")))
     with pytest.raises(ToolError, match="No module named 'no_such_module'"):
-        await tool.run(tool.Args(), case(fence("import no_such_module")))
+        await report(tool, tool.Args(), case(fence("import no_such_module")))
 
 
 FORGERIES = {
@@ -199,47 +271,47 @@ FORGERIES = {
 @pytest.mark.parametrize("name", FORGERIES)
 async def test_tests_cannot_be_passed_by(tool, name):
     args = tool.Args(tests="assert all([add(1, 2) == 3])")
-    evidence = await tool.run(args, case(fence(FORGERIES[name])))
+    evidence = await report(tool, args, case(fence(FORGERIES[name])))
     assert "fails" in evidence
     assert "passes" not in evidence
 
 
 async def test_code_runs_as_it_is(tool):
-    assert await tool.run(tool.Args(), case(fence("print(6 * 7)"))) == "This response's code runs and prints 42."
-    assert await tool.run(tool.Args(), case(fence("x = 6 * 7"))) == "This response's code runs and prints nothing."
-    assert "NameError: name 'y' is not defined" in await tool.run(tool.Args(), case(fence("print(y)")))
-    assert "(no input was given)" in await tool.run(tool.Args(), case(fence("print(input())")))
+    assert await report(tool, tool.Args(), case(fence("print(6 * 7)"))) == "This response's code runs and prints 42."
+    assert await report(tool, tool.Args(), case(fence("x = 6 * 7"))) == "This response's code runs and prints nothing."
+    assert "NameError: name 'y' is not defined" in await report(tool, tool.Args(), case(fence("print(y)")))
+    assert "(no input was given)" in await report(tool, tool.Args(), case(fence("print(input())")))
 
 
 async def test_what_the_sandbox_forbids_is_explained(tool):
     code = "import urllib.request\nurllib.request.urlopen('http://127.0.0.1:9/')"
-    assert "the sandbox has no network" in await tool.run(tool.Args(), case(fence(code)))
+    assert "the sandbox has no network" in await report(tool, tool.Args(), case(fence(code)))
 
 
 @pytest.mark.parametrize("text", ["", "The answer is 42.", "x = 5", "print and import are words.", "for each ant:\n\tlegs"])
 async def test_nothing_to_run_is_a_tool_error(tool, text):
     with pytest.raises(ToolError, match="nothing to run"):
-        await tool.run(tool.Args(), Case(TASK, candidate=Candidate.model_construct(index=0, text=text, finish_reason=None)))
+        await report(tool, tool.Args(), case(text))
 
 
 async def test_program_and_tests_make_two_sentences(tool):
     args = tool.Args(programs=["print(3)"], tests="assert add(1, 2) == 3")
-    evidence = await tool.run(args, case(fence("def add(a, b): return a + b") + "\nThe answer is 3."))
+    evidence = await report(tool, args, case(fence("def add(a, b): return a + b") + "\nThe answer is 3."))
     assert "they agree" in evidence
     assert evidence.endswith("passes the test.")
 
 
 async def test_reference_is_nowhere_in_the_sandbox(tool):
     code = "import os\nfor f in os.listdir('.'):\n    if os.path.isfile(f): print(open(f).read())\nprint(dict(os.environ))"
-    assert "zanzibar" not in await tool.run(tool.Args(), case(fence(code)))
+    assert "zanzibar" not in await report(tool, tool.Args(), case(fence(code)))
 
 
 async def test_long_output_is_quoted_short(tool):
-    assert len(await tool.run(tool.Args(), case(fence("print('x' * 900)")))) < 300
+    assert len(await report(tool, tool.Args(), case(fence("print('x' * 900)")))) < 300
 
 
 async def test_close_ends_running_programs(tool):
-    running = asyncio.create_task(tool.run(tool.Args(programs=["import time\ntime.sleep(60)"]), case("The answer is 42.")))
+    running = asyncio.create_task(report(tool, tool.Args(programs=["import time\ntime.sleep(60)"]), case("The answer is 42.")))
     await asyncio.sleep(0.3)
     start = time.perf_counter()
     await tool.aclose()

@@ -6,43 +6,65 @@ from pathlib import Path
 
 import pytest
 
+from anyprefer.backends.calls import MemoryCalls
 from anyprefer.config import ToolsConfig
 from anyprefer.errors import ConfigError
-from anyprefer.tools.base import Case
-from anyprefer.tools.registry import available_tools, build_tools, load_tool_class
-from anyprefer.types import Task
+from anyprefer.tools import registry
+from anyprefer.tools.base import Case, Tool
+from anyprefer.tools.registry import available_tools, build_tools, load_tool_class, register
+from anyprefer.tools.toolbox import Toolbox, run_tool
+from anyprefer.types import Candidate, Finding, Task, ToolCall
 
 TOOL = """
-from typing import ClassVar
-from anyprefer.tools.base import ToolArgs, ToolOptions
+from anyprefer.tools.base import Tool, ToolArgs, ToolOptions
+from anyprefer.tools.function import tool
+from anyprefer.types import Candidate
 
-class Echo:
+class EchoOptions(ToolOptions):
+    times: int = 1
+
+class Echo(Tool[ToolArgs, EchoOptions]):
     name = "echo"
     description = "Repeats the task."
-    scope = "task"
-    class Args(ToolArgs):
-        pass
-    class Options(ToolOptions):
-        times: int = 1
-    def __init__(self, options):
-        self.options = options
-    def default_args(self, task):
-        return self.Args()
     async def run(self, args, case):
         return case.task.text * self.options.times
-    async def aclose(self):
-        pass
 
 class Needy(Echo):
     name = "needy"
     def __init__(self, options):
         import a_package_that_nobody_has
 
-class Hollow:
+class Hollow(Tool):
     name = "hollow"
     scope = "galaxy"
-    def run(self, args, task, candidate):
+    aclose = None
+    Args = int
+    def run(self, args, case):
         pass
+
+class Structural:
+    name = "structural"
+    description = "Looks like a tool."
+
+@tool
+def is_short(limit: int, candidate: Candidate) -> bool:
+    '''Checks that a response is short.
+
+    Args:
+        limit: Most characters.
+    '''
+    return len(candidate.text) <= limit
+
+def unmarked(limit: int) -> str:
+    '''Says nothing.'''
+"""
+
+BAD_FUNCTION = """
+from anyprefer.tools.function import tool
+
+@tool
+def bad(limit) -> str:
+    '''Says nothing.'''
 """
 
 
@@ -76,7 +98,8 @@ def test_built_in_tools_are_listed():
 def test_listing_imports_no_tool():
     code = (
         "import sys; from anyprefer.tools.registry import available_tools; available_tools();"
-        "print([m for m in sys.modules if m.startswith('anyprefer.tools.c') or m == 'sympy'])"
+        "families = ('arithmetic', 'corpus', 'consensus', 'foreign', 'python', 'reward_model', 'web');"
+        "print([m for m in sys.modules if m.startswith(tuple(f'anyprefer.tools.{part}' for part in families)) or m == 'ddgs'])"
     )
     root = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout == "[]\n"
@@ -124,7 +147,116 @@ async def test_a_tool_of_another_package_works(install):
     assert available_tools()["echo"] == "echo_tools:Echo"
     [tool] = build_tools(ToolsConfig(names=("echo",), options={"echo": {"times": 2}})).values()
     task = Task(prompt="ha")
-    assert await tool.run(tool.default_args(task), Case(task)) == "haha"
+    assert await run_tool(tool, {}, Case(task)) == Finding(content="haha")
+
+
+async def test_a_function_of_another_package_works(install):
+    install("short_tools", {"is_short": "short_tools:is_short"})
+    [tool] = build_tools(ToolsConfig(names=("is_short",))).values()
+    case = Case(Task(prompt="ha"), candidate=Candidate(index=0, output="ha"))
+    assert (await run_tool(tool, {"limit": 2}, case)).supports is True
+
+
+@pytest.mark.parametrize(("attribute", "args", "content"), [("Echo", {}, "haha"), ("is_short", {"limit": 1}, None)])
+async def test_a_path_in_a_recipe_names_a_tool_which_runs_and_is_journalled_under_it(install, attribute, args, content):
+    install("path_tools", {})
+    name = f"path_tools:{attribute}"
+    options = {name: {"times": 2}} if attribute == "Echo" else {}
+    tools = build_tools(ToolsConfig(names=(name,), options=options))
+    assert tools[name].name == name
+    box, task, response = Toolbox(tools, 10.0, MemoryCalls()), Task(prompt="ha"), Candidate(index=0, output="hm")
+    call = ToolCall(tool=name, args=args, candidate=0 if tools[name].scope == "candidate" else None)
+    [evidence] = await box.gather([call], task, (response,), 0)
+    assert (evidence.tool, evidence.ok) == (name, True)
+    assert content in (None, evidence.text)
+    assert evidence.finding.supports is (None if attribute == "Echo" else False)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("lost_tools:Missing", r"tool 'lost_tools:Missing' .* cannot be imported: AttributeError"),
+        ("no_such_module_anywhere:Tool", r"cannot be imported: ModuleNotFoundError.*set PYTHONPATH"),
+        ("lost_tools:unmarked", "is no tool: unmarked is a function without the decorator"),
+        ("lost_tools:Structural", "is no tool: it is .*not a subclass of Tool"),
+        ("os:path", "is no tool: it is .*not a subclass of Tool"),
+    ],
+)
+def test_a_path_that_leads_to_no_tool_is_explained(install, path, message):
+    install("lost_tools", {})
+    with pytest.raises(ConfigError, match=message):
+        build_tools(ToolsConfig(names=(path,)))
+
+
+def test_a_function_with_a_bad_signature_is_explained(install):
+    install("bad_tools", {"bad": "bad_tools:bad"}, BAD_FUNCTION)
+    message = "the function bad_tools:bad is no tool: the parameter 'limit' has no annotation"
+    for name in ("bad", "bad_tools:bad"):
+        assert mistakes_of((name,))[0].startswith(message)
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """What is registered here is forgotten afterwards."""
+    monkeypatch.setattr(registry, "REGISTERED", {})
+
+
+async def test_a_registered_function_works_and_can_be_registered_anew(registered):
+    def count_words(candidate: Candidate) -> float:
+        """Counts the words of a response."""
+        return len(candidate.text.split())
+
+    assert register(count_words) is count_words
+    register(count_words)
+    assert available_tools()["count_words"].endswith("count_words")
+    [tool] = build_tools(ToolsConfig(names=("count_words",))).values()
+    case = Case(Task(prompt="ha"), candidate=Candidate(index=0, output="one two"))
+    assert (await run_tool(tool, {}, case)).value == 2
+
+
+async def test_a_registered_class_works(registered):
+    @register
+    class Silence(Tool):
+        name = "silence"
+        description = "Says nothing much."
+
+        async def run(self, args, case):
+            return "..."
+
+    [tool] = build_tools(ToolsConfig(names=("silence",), choose="always")).values()
+    task = Task(prompt="ha")
+    assert await run_tool(tool, tool.default_args(task).model_dump(), Case(task)) == Finding(content="...")
+
+
+def test_what_is_no_tool_cannot_be_registered(registered):
+    class calculator(Tool):  # noqa: N801 - a thief
+        name = "calculator"
+        description = "Steals a name."
+
+        async def run(self, args, case):
+            return ""
+
+    for found, message in [
+        (3, "3 is no function"),
+        (int, "not a subclass of Tool"),
+        (len, "is no function"),
+        (lambda: "", "has no docstring"),
+        (calculator, "the name of a built-in tool"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            register(found)
+    assert "calculator" not in registry.REGISTERED
+
+
+def test_arguments_that_nobody_can_guess_need_a_judge(install):
+    install("short_tools", {"is_short": "short_tools:is_short"})
+    message = (
+        "tools.choose = 'always' cannot call 'is_short': 'is_short' needs limit: only a judge can choose these arguments; "
+        "set tools.choose = 'judge'"
+    )
+    with pytest.raises(ConfigError) as caught:
+        build_tools(ToolsConfig(names=("is_short",), choose="always"))
+    assert str(caught.value) == message
 
 
 def test_a_foreign_class_that_is_no_tool_is_explained(install):
@@ -137,10 +269,8 @@ def test_a_foreign_class_that_is_no_tool_is_explained(install):
         "description",
         "scope must be 'task' or 'candidate', not 'galaxy'",
         "Args",
-        "Options",
-        "default_args",
         "aclose",
-        "run",
+        "run must be a coroutine method of its own",
     ):
         assert part in message
 
@@ -150,8 +280,10 @@ def test_a_foreign_class_that_is_no_tool_is_explained(install):
     [
         ("broken_tools:Missing", "AttributeError"),
         ("no_such_module_anywhere:Tool", "ModuleNotFoundError"),
-        ("broken_tools:Echo.name", "AttributeError|not a class"),
-        ("broken_tools:TOOLS", "not a class"),
+        ("broken_tools:Echo.name", "AttributeError"),
+        ("broken_tools:TOOLS", "it is 3, not a subclass of Tool"),
+        ("broken_tools:Structural", "not a subclass of Tool"),
+        ("broken_tools:unmarked", "without the decorator"),
     ],
 )
 def test_a_broken_entry_point_is_named(install, path, message):
@@ -174,7 +306,20 @@ def test_a_name_other_than_the_entry_point_is_refused(install):
 
 def test_a_missing_dependency_is_named(install):
     install("needy_tools", {"needy": "needy_tools:Needy"})
-    assert "a_package_that_nobody_has" in mistakes_of(("needy",))[0]
+    [line] = mistakes_of(("needy",))
+    assert "a_package_that_nobody_has" in line
+    assert line.endswith("install what needy_tools needs")
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "extra"),
+    [("web_search", "ddgs", "tools"), ("reward_model", "torch", "train")],
+)
+def test_a_missing_package_of_a_built_in_tool_names_its_extra(monkeypatch, name, package, extra):
+    monkeypatch.setitem(sys.modules, package, None)
+    [line] = mistakes_of((name,))
+    assert line.startswith(f"the tool {name!r} needs a package that is not installed (")
+    assert line.endswith(f"pip install 'anyprefer[{extra}]'")
 
 
 def test_two_packages_with_one_name_are_refused(install):
@@ -186,4 +331,4 @@ def test_two_packages_with_one_name_are_refused(install):
 
 def test_a_built_in_name_cannot_be_taken(install):
     install("thief_tools", {"calculator": "thief_tools:Echo"})
-    assert load_tool_class("calculator").__module__ == "anyprefer.tools.calculator"
+    assert load_tool_class("calculator").__module__.startswith("anyprefer.tools.")

@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 from escapes import BOMBS, ESCAPES, FILTERED, PRELUDE
 
-import anyprefer.tools.sandbox
+import anyprefer.tools.python.sandbox
 from anyprefer.errors import ConfigError, ToolError
-from anyprefer.tools.sandbox import Sandbox, preferred_isolations
-from anyprefer.tools.sandbox_process import Limits
+from anyprefer.tools.python.sandbox import Sandbox, preferred_isolations
+from anyprefer.tools.python.sandbox_process import Limits
 
 ALLOW_EVERYTHING = struct.pack("HBBI", 0x06, 0, 0, 0x7FFF0000)
 """A filter that lets every call through, so that the namespaces have to hold alone."""
@@ -66,7 +66,7 @@ class Outside:
         return listener
 
     def facts(self):
-        shown = [*sys.path, sys.base_prefix, sysconfig.get_path("purelib"), anyprefer.tools.sandbox.__file__, "/opt/x"]
+        shown = [*sys.path, sys.base_prefix, sysconfig.get_path("purelib"), anyprefer.tools.python.sandbox.__file__, "/opt/x"]
         parts = {part for path in shown for part in Path(os.path.realpath(path)).parts}
         return {
             "name": self.name,
@@ -75,7 +75,7 @@ class Outside:
             "tcp": self.tcp.getsockname()[1],
             "udp": self.udp.getsockname()[1],
             "home": str(Path.home()),
-            "package": str(Path(anyprefer.tools.sandbox.__file__).parent),
+            "package": str(Path(anyprefer.tools.python.sandbox.__file__).parent),
             "parent": os.getpid(),
             "bystander": self.bystander.pid,
             "ways": sorted(parts - {"outside.txt", self.folder.name}),
@@ -117,7 +117,7 @@ class Outside:
 
     def traces(self):
         """Where the programs try to leave a file of their name."""
-        package = Path(anyprefer.tools.sandbox.__file__).parent
+        package = Path(anyprefer.tools.python.sandbox.__file__).parent
         return [Path(folder, self.name) for folder in (Path.home(), "/tmp", "/etc", "/", "/dev/shm", package, *sys.path)]
 
     def close(self):
@@ -298,7 +298,7 @@ async def test_cancelling_at_any_moment_leaves_nothing(sandbox, outside):
 async def test_killed_parent_takes_its_programs_along(layer, outside):
     make_sandbox(layer).close()
     script = (
-        "import asyncio, sys\nfrom anyprefer.tools.sandbox import Sandbox\n"
+        "import asyncio, sys\nfrom anyprefer.tools.python.sandbox import Sandbox\n"
         f"asyncio.run(Sandbox(1, ({layer.split()[0]!r},)).run_program(sys.argv[1], files={{'facts.json': sys.argv[2]}}))"
     )
     arguments = [sys.executable, "-c", script, PRELUDE + "time.sleep(60)", json.dumps(outside.facts())]
@@ -352,7 +352,7 @@ def test_no_isolation_is_refused():
 
 
 def test_leaking_isolation_is_refused(monkeypatch, outside):
-    monkeypatch.setattr(anyprefer.tools.sandbox, "CHILD", outside.folder / "unprotected.py")
+    monkeypatch.setattr(anyprefer.tools.python.sandbox, "CHILD", outside.folder / "unprotected.py")
     (outside.folder / "unprotected.py").write_text(UNPROTECTED)
     try:
         with pytest.raises(ConfigError, match=r"reads files outside, writes files outside.*reaches the network"):

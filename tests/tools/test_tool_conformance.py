@@ -1,18 +1,19 @@
-"""What every tool must do, run over every built-in one and over one tool of each adapter."""
+"""What every tool must do, run over every built-in one, one tool of each adapter and tools made from functions."""
 
 import asyncio
 import time
+from typing import get_type_hints
 
 import pytest
 from loopback_mcp import McpHttpServer
 from loopback_web import LoopbackWeb
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from anyprefer.config import ServerConfig, ToolsConfig
 from anyprefer.errors import ConfigError, ToolError
 from anyprefer.tools.base import Case, ToolArgs, ToolOptions
 from anyprefer.tools.registry import BUILT_IN, build_tools, list_problems, load_tool_class
-from anyprefer.types import Candidate, Task
+from anyprefer.types import Candidate, Finding, Task
 
 TASK = Task(prompt="How many legs have 3 * 7 ants?")
 
@@ -31,6 +32,8 @@ HOSTILE = {
 
 FOREIGN = ("langchain:langchain_example:look_up", "mcp:example/look_up")
 """One tool of each adapter; the rest of what adapters do has tests of its own."""
+FUNCTIONS = ("tool_example:look_up", "tool_example:names_unit", "tool_example:count_words")
+"""Functions with the decorator: about the task, and about a response, plain and async."""
 
 
 @pytest.fixture(params=sorted(BUILT_IN))
@@ -38,7 +41,7 @@ def kind(request):
     return load_tool_class(request.param)
 
 
-@pytest.fixture(params=[*sorted(BUILT_IN), *FOREIGN])
+@pytest.fixture(params=[*sorted(BUILT_IN), *FOREIGN, *FUNCTIONS])
 def tool_name(request):
     return request.param
 
@@ -80,8 +83,14 @@ async def tool(tool_name, tmp_path, monkeypatch, request):
 def candidate_for(tool, text="3 * 7 = 22"):
     if tool.name == "python" and text not in HOSTILE.values():
         text = "```python\nprint(3 * 7)\n```"  # by default it runs the response's code, and says so where there is none
-    # Past the validation that a server's reply goes through: a tool must stand what reaches it by other ways.
-    return Candidate.model_construct(index=0, text=text, finish_reason=None) if tool.scope == "candidate" else None
+    return Candidate(index=0, output=text) if tool.scope == "candidate" else None
+
+
+async def run(tool, args, case):
+    """As the toolbox runs it."""
+    finding = await tool.run(args, case)
+    assert isinstance(finding, Finding)
+    return finding
 
 
 def test_class_fits_the_protocol(kind):
@@ -109,6 +118,14 @@ def test_unknown_keys_are_refused(kind):
             model.model_validate({"no_such_key": 1})
 
 
+def test_schemas_name_argument_models_by_their_tools_wherever_the_files_lie():
+    kinds = {name: load_tool_class(name) for name in BUILT_IN}
+    together = create_model("Together", **{name: (kind.Args, ...) for name, kind in kinds.items()})
+    assert set(together.model_json_schema()["$defs"]) == {
+        f"anyprefer__tools__{name}__{kind.__name__}__Args" for name, kind in kinds.items()
+    }
+
+
 def test_tool_fits_the_protocol(tool, tool_name):
     assert tool.name == tool_name
     assert tool.scope in ("task", "candidate")
@@ -129,21 +146,31 @@ async def test_default_args_are_valid_for_any_task(tool):
         assert tool.Args.model_validate(args.model_dump()) == args
 
 
-async def test_run_returns_text(tool):
-    content = await tool.run(tool.default_args(TASK), Case(TASK, candidate=candidate_for(tool)))
-    assert isinstance(content, str)
-    assert content.strip()
+async def test_run_returns_a_finding_which_speaks_of_responses_alone(tool):
+    finding = await run(tool, tool.default_args(TASK), Case(TASK, candidate=candidate_for(tool)))
+    assert finding.text.strip()
+    assert finding.supports is None or tool.scope == "candidate"
+
+
+def test_run_promises_a_finding(kind):
+    assert get_type_hints(kind.run)["return"] is Finding
+
+
+async def test_call_without_a_response_is_refused(tool):
+    if tool.scope == "candidate":
+        with pytest.raises(ToolError, match="call it once per candidate"):
+            await tool.run(tool.default_args(TASK), Case(TASK))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_hostile_text_yields_text_or_a_tool_error(tool, name):
-    task = Task.model_construct(id="x", prompt=HOSTILE[name] or " ", images=(), reference=None, application="text", metadata={})
+    task = Task.model_construct(id="x", prompt=HOSTILE[name] or " ", reference=None, application="text", metadata={})
     try:
         args = tool.default_args(task)
-    except ValidationError:  # no argument model holds what is no text; the default of a sane task stands in
+    except ValidationError:  # an empty task; the default of a sane one stands in
         args = tool.default_args(TASK)
     try:
-        content = await tool.run(args, Case(task, candidate=candidate_for(tool, HOSTILE[name])))
+        content = (await run(tool, args, Case(task, candidate=candidate_for(tool, HOSTILE[name])))).text
     except ToolError as error:
         content = str(error)
     assert content.strip()
@@ -171,13 +198,13 @@ async def test_run_leaves_the_loop_free(tool):
 
 
 async def test_concurrent_runs_agree(tool):
-    calls = [tool.run(tool.default_args(TASK), Case(TASK, candidate=candidate_for(tool))) for _ in range(20)]
-    assert len(set(await asyncio.gather(*calls))) == 1
+    calls = [run(tool, tool.default_args(TASK), Case(TASK, candidate=candidate_for(tool))) for _ in range(20)]
+    assert len({finding.model_dump_json() for finding in await asyncio.gather(*calls)}) == 1
 
 
 async def test_reference_is_never_evidence(tool):
-    task = TASK.model_copy(update={"reference": "zanzibar"})
-    assert "zanzibar" not in await tool.run(tool.default_args(task), Case(task, candidate=candidate_for(tool)))
+    task = Task(prompt=TASK.prompt, reference="zanzibar")
+    assert "zanzibar" not in (await run(tool, tool.default_args(task), Case(task, candidate=candidate_for(tool)))).text
 
 
 async def test_aclose_is_idempotent(tool):

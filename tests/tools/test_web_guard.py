@@ -7,7 +7,7 @@ import pytest
 from aiohttp.abc import AbstractResolver
 
 from anyprefer.errors import ToolError
-from anyprefer.tools.web_guard import GuardedResolver, check_url, is_public
+from anyprefer.tools.web.guard import GuardedResolver, check_url, is_public
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from aiohttp.abc import AbstractResolver
 from loopback_web import LoopbackWeb
 
 from anyprefer.errors import ToolError
-from anyprefer.tools.web_pages import MAX_BYTES, PageReader, page_text
+from anyprefer.tools.web.pages import MAX_BYTES, PageReader, page_text
 
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 

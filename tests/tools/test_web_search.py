@@ -42,7 +42,7 @@ def make(web, **options):
 
 
 async def search(tool, query="legs of ants", num_results=4):
-    return await tool.run(tool.Args(query=query, num_results=num_results), Case(TASK))
+    return (await tool.run(tool.Args(query=query, num_results=num_results), Case(TASK))).text
 
 
 async def test_results_are_quoted_with_their_links(web):
@@ -265,5 +265,6 @@ def test_a_missing_extra_is_named(tmp_path):
         "except Exception as error: print(type(error).__name__, error)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("ConfigError the tool 'web_search' needs ddgs")
+    assert done.stdout.startswith("ConfigError the tool 'web_search' needs a package that is not installed")
+    assert "ddgs" in done.stdout
     assert "pip install 'anyprefer[tools]'" in done.stdout

@@ -12,11 +12,24 @@ pytestmark = pytest.mark.filterwarnings("default")  # torch and transformers war
 
 from tiny_model import save_tiny_model  # noqa: E402
 
+from anyprefer.data.records import RecordFile  # noqa: E402
 from anyprefer.errors import ConfigError, DataError, TrainingError  # noqa: E402
 from anyprefer.training.dpo import PairTrainer, Start, TrainingResult, train_dpo  # noqa: E402
+from anyprefer.training.memory import check_memory  # noqa: E402
 from anyprefer.training.outputs import merge_adapter, update_lost, write_models  # noqa: E402
 from anyprefer.training.targets import TrainingTarget, resolve_target  # noqa: E402
 from anyprefer.training_config import TrainingConfig  # noqa: E402
+from anyprefer.types import (  # noqa: E402
+    Attempt,
+    Critique,
+    Origin,
+    PreferencePair,
+    PreferenceRecord,
+    Prompts,
+    Reply,
+    Side,
+    Task,
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +49,31 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
 def write_rows(path: Path, rows: list[dict[str, Any]] | None = None) -> Path:
     path.write_text("".join(json.dumps(one) + "\n" for one in rows or [row(i) for i in range(40)]))
     return path
+
+
+def accepted(number: int) -> PreferenceRecord:
+    texts = (str(number + 1), f"{number + 2}, maybe")
+    sides = [Side(origin=Origin(kind="candidate", candidate=i, round=0), output=Reply.of(text)) for i, text in enumerate(texts)]
+    attempt = Attempt(
+        round=0, prompts=Prompts(), candidates=(), pair=PreferencePair(chosen=sides[0], rejected=sides[1]),
+        critique=Critique(analysis="x", score=8),
+    )  # fmt: skip
+    task = Task(id=f"t{number}", prompt=f"What is {number} + 1?")
+    return PreferenceRecord(task=task, status="accepted", attempts=(attempt,), best_attempt=0)
+
+
+def said(text: str, thought: str) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": text, "reasoning_content": thought}]
+
+
+def with_template(folder: Path, template: str) -> Path:
+    """A tiny model whose conversations look as the template has it."""
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(save_tiny_model(folder))
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture
@@ -157,9 +195,15 @@ def test_an_adapter_of_another_base_is_refused(model: TrainingTarget, data: Path
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([{"question": "x"}], "no column 'prompt'"),
+        ([{"question": "x"}], "line 1: chosen is missing"),
         ([row(0), row(1, chosen="same  text", rejected="same text", prompt="p")], "two equal responses"),
+        ([row(0), row(1, prompt="p", chosen="yes", rejected="no")], "some rows .* are plain text and others conversations"),
         ([row(0, chosen=[{"role": "assistant", "content": " "}])], "an empty prompt or response"),
+        (
+            [row(0), row(1, chosen="<think>a b</think>same", rejected="<think>x y z</think> same")],
+            r"1 of 2 pairs .* equal but for their thoughts \(row 1 first\)",
+        ),
+        ([row(0), row(1, chosen=said("7", "easy"), rejected=said("7", "hard"))], "equal but for their thoughts"),
         ([row(i, chosen=[{"role": "assistant", "content": "x" * 2000}]) for i in range(4)], "longer than training.max_length"),
         ([row(0, images=["a.png"])], "has images"),
     ],
@@ -238,10 +282,52 @@ def test_models_are_written_once(model: TrainingTarget, data: Path, tmp_path: Pa
         write_models(model, adapter, tmp_path / "out", ("q3",))
 
 
-def test_a_model_that_does_not_fit_is_refused(
-    model: TrainingTarget, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("anyprefer.training.dpo._free_memory", lambda: 1000)
+def test_a_model_that_does_not_fit_is_refused(model: TrainingTarget) -> None:
+    check_memory(model, config())
     with pytest.raises(ConfigError, match="are free: use a smaller model"):
-        train_dpo(model, data, tmp_path / "out", config())
-    assert not (tmp_path / "out").exists()
+        check_memory(model, config(), free=1000)
+
+
+def test_every_layout_trains_the_same_adapter(model: TrainingTarget, data: Path, tmp_path: Path) -> None:
+    """The prompt in its own column, repeated in front of both sides, or there alone."""
+    rows = [row(i) for i in range(8)]
+    whole = [{name: [*one["prompt"], *one[name]] for name in ("chosen", "rejected")} for one in rows]
+    layouts = {
+        "explicit": rows, "repeated": [{**one, **both} for one, both in zip(rows, whole, strict=True)], "implicit": whole,
+        "text": [{**one, "chosen": one["chosen"][0]["content"]} for one in rows],
+    }  # fmt: skip
+    found = {
+        name: weights(train_dpo(model, write_rows(tmp_path / f"{name}.jsonl", layout), tmp_path / name, config()))
+        for name, layout in layouts.items()
+    }
+    assert len(set(found.values())) == 1
+
+
+def test_a_template_that_drops_what_tells_sides_apart_is_named(tmp_path: Path) -> None:
+    deaf = {**row(0), "chosen": said("7", "easy"), "rejected": said("8", "hard")}
+    target = TrainingTarget("deaf", with_template(tmp_path / "deaf", "{% for m in messages %}{{ m.role }}{% endfor %}"))
+    with pytest.raises(DataError, match=r"the same tokens of both responses in 1 of 1 pairs .* \(task or row '0' first\)"):
+        train_dpo(target, write_rows(tmp_path / "rows.jsonl", [deaf]), tmp_path / "out", config())
+
+
+def test_a_template_that_refuses_a_row_is_quoted_with_the_row(tmp_path: Path) -> None:
+    strict = (
+        "{% if messages[1].role == 'user' %}{{ raise_exception('roles must alternate') }}{% endif %}{{ messages[0].content }}"
+    )
+    twice = row(1, prompt=[{"role": "user", "content": "q"}, {"role": "user", "content": "please"}], task_id="t1")
+    target = TrainingTarget("strict", with_template(tmp_path / "strict", strict))
+    with pytest.raises(DataError, match=r"'t1' .* refuses a conversation of user, user, assistant \(roles must alternate\)"):
+        train_dpo(target, write_rows(tmp_path / "rows.jsonl", [twice]), tmp_path / "out", config())
+
+
+def test_a_run_folder_trains_as_its_export_does(model: TrainingTarget, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with RecordFile(folder / "records.jsonl") as records:
+        for number in range(4):
+            records.append(accepted(number))
+    rows = [{**row(i), "task_id": f"t{i}"} for i in range(4)]
+    export = write_rows(tmp_path / "rows.jsonl", rows)
+    assert weights(train_dpo(model, folder, tmp_path / "a", config())) == weights(
+        train_dpo(model, export, tmp_path / "b", config())
+    )

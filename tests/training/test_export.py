@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from anyprefer.analysis.dataset import load_dataset
+from anyprefer.applications.text import TextApplication
 from anyprefer.config import Recipe
 from anyprefer.data.records import RecordFile
 from anyprefer.errors import ConfigError, DataError, RunFolderError
@@ -18,15 +20,24 @@ from anyprefer.types import (
     Attempt,
     Critique,
     Evidence,
+    Finding,
+    Image,
     Knowledge,
     Message,
+    Origin,
     PreferencePair,
     PreferenceRecord,
     Prompts,
+    Reply,
+    Review,
+    Side,
     Task,
+    Text,
+    ToolCall,
     normalize,
 )
 
+TEXT = TextApplication()
 FORMATS = ("jsonl", "parquet", "hf")
 RECIPE = parse_recipe({"name": "demo", "target": {"model": "openai:small"}, "judge": {"model": "openai:big"}})
 
@@ -41,13 +52,27 @@ def offline_datasets(monkeypatch, tmp_path_factory):
     datasets.disable_progress_bars()
 
 
+def side(index, output, score=None):
+    return Side(origin=Origin(kind="candidate", candidate=index, round=0), output=output, score=score)
+
+
+def picture(digit):
+    return Image(sha256=digit * 64, media_type="image/png")
+
+
+def illustrated(name, *digits):
+    """A task with a prompt of pictures and a question."""
+    parts = (*map(picture, digits), Text(text=f"{name}?"))
+    return Task(id=name, prompt=(Message(role="user", content=parts),))
+
+
 def record(name="t", status="accepted", *, chosen="yes", rejected="no", score=8, **fields):
     attempt = Attempt(
         round=0,
         prompts=Prompts(),
         candidates=(),
-        evidence=(Evidence(tool="calculator", content="4", seconds=0.1),),
-        pair=PreferencePair(chosen=chosen, rejected=rejected, chosen_score=9, rejected_score=2),
+        evidence=(Evidence(call=ToolCall(tool="calculator"), finding=Finding(content="4"), seconds=0.1),),
+        pair=PreferencePair(chosen=side(0, chosen, 9), rejected=side(1, rejected, 2)),
         critique=Critique(analysis="clear", score=score),
     )
     task = fields.pop("task", None) or Task(id=name, prompt=f"{name}?")
@@ -80,7 +105,7 @@ def test_export_loads_back_without_arguments(tmp_path, layout):
     summary = export_pairs(run, tmp_path / "out", layout)
     assert (summary.num_rows, summary.format) == (1200, layout)
     assert summary.statuses == {"accepted": 1200, "exhausted": 1, "failed": 1}
-    assert load(summary.path, layout).to_list() == [preference_row(one) for one in records]
+    assert load(summary.path, layout).to_list() == [preference_row(one, TEXT) for one in records]
 
 
 @pytest.mark.parametrize("layout", FORMATS)
@@ -102,57 +127,96 @@ def test_schema_is_the_same_however_empty_the_columns(tmp_path, layout):
 
 @pytest.mark.parametrize("layout", FORMATS)
 def test_images_are_a_column_where_some_task_has_images(tmp_path, layout):
-    records = [record("a"), record("b", task=Task(id="b", prompt="b", images=("p.png", "q.png")))]
+    records = [record("a"), record("b", task=illustrated("b", "1", "2"))]
     export_pairs(make_run(tmp_path / "run", records), tmp_path / "out", layout)
-    assert load(tmp_path / "out", layout)["images"][:] == [[], ["p.png", "q.png"]]
+    assert load(tmp_path / "out", layout)["images"][:] == [[], ["1" * 64, "2" * 64]]
     export_pairs(make_run(tmp_path / "plain", records[:1]), tmp_path / "out", layout)
     assert "images" not in load(tmp_path / "out", layout).column_names
+
+
+@pytest.mark.parametrize("layout", FORMATS)
+def test_thoughts_are_a_field_of_every_message_and_the_analysis_does_not_see_them(tmp_path, layout):
+    import yaml
+
+    both = record("a", chosen=Reply.of("yes", "because"), rejected=Reply.of("no", "since"))
+    run = make_run(tmp_path / "run", [both, record("b", chosen=Reply.of("yes", "because"))])
+    digests = set()
+    for reasoning in ("none", "field", "inline"):
+        out = export_pairs(run, tmp_path / reasoning, layout, reasoning=reasoning).path
+        digests.add(load_dataset(out).digest)
+    assert digests == {load_dataset(run).digest}
+    rows = load(tmp_path / "field", layout)
+    assert [row["chosen"][0]["reasoning_content"] for row in rows] == ["because", None]
+    assert load(tmp_path / "inline", layout)["rejected"][0][0]["content"] == "<think>\nsince\n</think>\n\nno"
+    card = (tmp_path / "field" / "README.md").read_text(encoding="utf-8")
+    assert "in `reasoning_content`, of both sides of 1 pairs; left out where one side alone has any (1 pairs)" in card
+    front = yaml.safe_load(card.split("---\n")[1])["dataset_info"]["features"]
+    assert [part["name"] for part in front[0]["list"]] == ["role", "content", "reasoning_content"]
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 FILLED = TEXT.filter(str.strip)
 PAIRS = st.tuples(FILLED, FILLED).filter(lambda texts: normalize(texts[0]) != normalize(texts[1]))
+THOUGHTS = st.tuples(TEXT, TEXT)
 JSON = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT
 
 
 @st.composite
 def accepted_records(draw):
-    chosen, rejected = draw(PAIRS)
+    chosen, rejected = (Reply.of(text, thought) for text, thought in zip(draw(PAIRS), draw(THOUGHTS), strict=True))
     low = draw(st.floats(1, 9.5))
     attempt = Attempt(
         round=draw(st.integers(0, 20)),
         prompts=Prompts(target=draw(TEXT), judge=draw(TEXT), version=draw(st.integers(0, 20))),
         candidates=(),
         evidence=draw(
-            st.lists(st.builds(Evidence, tool=TEXT, content=TEXT, ok=st.booleans(), seconds=st.floats(0, 9)), max_size=2)
+            st.lists(
+                st.builds(
+                    Evidence,
+                    call=st.builds(ToolCall, tool=TEXT),
+                    finding=st.builds(Finding, content=TEXT),
+                    ok=st.booleans(),
+                    seconds=st.floats(0, 9),
+                ),
+                max_size=2,
+            )
         ),
         knowledge=draw(st.none() | st.builds(Knowledge, text=TEXT)),
         pair=PreferencePair(
-            chosen=chosen, rejected=rejected, rejected_score=low, chosen_score=draw(st.floats(low, 10, exclude_min=True))
+            chosen=side(0, chosen, draw(st.floats(low, 10, exclude_min=True))),
+            rejected=side(1, rejected, low),
+            certainty=draw(st.none() | st.floats(0, 1)),
         ),
         critique=Critique(analysis=draw(TEXT), score=draw(st.integers(1, 10))),
     )
     prompt = draw(FILLED | st.builds(lambda system, user: (Message(role="system", content=system), user), TEXT, USER))
-    task = Task(id=draw(TEXT), prompt=prompt, images=draw(st.lists(TEXT, max_size=2)), metadata=draw(METADATA))
+    task = Task(id=draw(TEXT), prompt=prompt, reference=draw(st.none() | TEXT), metadata=draw(METADATA))
+    review = draw(st.none() | st.builds(Review, decision=st.just("accept"), reason=TEXT, reviewer=TEXT))
     return PreferenceRecord(
-        task=task, status="accepted", attempts=(attempt,), best_attempt=0, models=draw(MODELS), seed=draw(st.none() | SEEDS)
-    )
+        task=task, status="accepted", attempts=(attempt,), best_attempt=0, models=draw(MODELS), seed=draw(st.none() | SEEDS),
+        review=review,
+    )  # fmt: skip
 
 
-USER = st.builds(Message, role=st.just("user"), content=FILLED)
+PICTURES = st.lists(st.sampled_from("123").map(picture), max_size=2)
+USER = st.builds(lambda text, pictures: Message(role="user", content=(*pictures, Text(text=text))), FILLED, PICTURES)
 METADATA = st.dictionaries(TEXT, JSON, max_size=3)
 MODELS = st.dictionaries(st.sampled_from(["target", "judge", "critic"]), TEXT)
 SEEDS = st.integers(0, 2**31 - 1)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(records=st.lists(accepted_records(), min_size=1, max_size=4), layout=st.sampled_from(FORMATS))
-def test_any_accepted_record_exports_and_loads_back_equal(tmp_path_factory, records, layout):
+@given(
+    records=st.lists(accepted_records(), min_size=1, max_size=4),
+    layout=st.sampled_from(FORMATS),
+    reasoning=st.sampled_from(["none", "field", "inline"]),
+)
+def test_any_accepted_record_exports_and_loads_back_equal(tmp_path_factory, records, layout, reasoning):
     folder = tmp_path_factory.mktemp("any")
-    export_pairs(make_run(folder / "run", records), folder / "out", layout)
+    export_pairs(make_run(folder / "run", records), folder / "out", layout, reasoning=reasoning)
     with_images = any(one.task.images for one in records)
     rows = load(folder / "out", layout).to_list()
-    assert rows == [preference_row(one, with_images=with_images) for one in records]
+    assert rows == [preference_row(one, TEXT, with_images=with_images, reasoning=reasoning) for one in records]
     assert all(row["chosen"] != row["rejected"] and row["margin"] > 0 for row in rows)
 
 
@@ -223,6 +287,8 @@ def test_bad_arguments_are_named(tmp_path):
     run = make_run(tmp_path / "run", [record()])
     with pytest.raises(ConfigError, match=r"unknown export format 'csv': give one of jsonl, parquet, hf"):
         export_pairs(run, tmp_path / "out", "csv")
+    with pytest.raises(ConfigError, match="unknown reasoning 'all': give one of none, field, inline"):
+        export_pairs(run, tmp_path / "out", reasoning="all")
     with pytest.raises(RunFolderError, match="is no run folder"):
         export_pairs(tmp_path / "missing", tmp_path / "out")
     (run / "recipe.lock.toml").write_text("not toml")
@@ -331,7 +397,7 @@ def test_card_front_matter_is_the_schema_that_was_written(tmp_path):
     import datasets
     import yaml
 
-    records = [record("b", task=Task(id="b", prompt="b", images=("p.png",)))]
+    records = [record("b", task=illustrated("b", "1"))]
     export_pairs(make_run(tmp_path / "run", records), tmp_path / "out", "parquet")
     front = yaml.safe_load((tmp_path / "out" / "README.md").read_text(encoding="utf-8").split("---\n")[1])
     written = datasets.Dataset.from_parquet(str(next((tmp_path / "out" / "data").iterdir())), cache_dir=str(tmp_path / "cache"))
@@ -349,7 +415,7 @@ def test_jsonl_is_plain_json_lines(tmp_path):
     records = [record("a", chosen="größer \u2028 \x85 ok")]
     export_pairs(make_run(tmp_path / "run", records), tmp_path / "out")
     lines = (tmp_path / "out" / "train.jsonl").read_bytes().split(b"\n")
-    assert [json.loads(line) for line in lines[:-1]] == [preference_row(one) for one in records]
+    assert [json.loads(line) for line in lines[:-1]] == [preference_row(one, TEXT) for one in records]
 
 
 @pytest.mark.parametrize("layout", FORMATS)

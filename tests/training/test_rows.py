@@ -3,37 +3,63 @@ import json
 
 import pytest
 
+from anyprefer.applications.text import TextApplication
+from anyprefer.data.pairs import is_exported
 from anyprefer.data.records import RecordFile
 from anyprefer.errors import DataError
-from anyprefer.training.rows import PreferenceRow, columns, is_exported, preference_row
+from anyprefer.training.rows import PreferenceRow, columns, preference_row
 from anyprefer.types import (
+    REFERENCE,
     Attempt,
     Candidate,
     Critique,
     Evidence,
+    Finding,
+    Image,
     Knowledge,
     Message,
+    Origin,
     PreferencePair,
     PreferenceRecord,
     Prompts,
+    Reasoning,
+    Reply,
+    Review,
+    Side,
     Task,
+    Text,
+    ToolCall,
 )
 
-TASK = Task(id="t1", prompt="What is 6 x 7?", images=("a.png",), metadata={"level": 2})
+TEXT = TextApplication()
+PICTURE = Image(sha256="a" * 64, media_type="image/png")
+PROMPT = (Message(role="user", content=(PICTURE, Text(text="What is 6 x 7?"))),)
+TASK = Task(id="t1", prompt=PROMPT, reference="42", metadata={"level": 2})
+
+
+def side(index, text, score=None, round_=1, thought=""):
+    origin = Origin(kind="candidate", candidate=index, round=round_)
+    return Side(origin=origin, output=Reply.of(text, thought), score=score)
+
+
+def found(content, tool="calculator", ok=True):
+    return Evidence(call=ToolCall(tool=tool, candidate=0), finding=Finding(content=content), ok=ok, seconds=0.1)
+
+
+PAIR = PreferencePair(chosen=side(0, "42", 9.5), rejected=side(1, "41", 2), certainty=0.75)
 ATTEMPT = Attempt(
     round=1,
     prompts=Prompts(target="Take care.", judge="Be strict.", version=1),
-    candidates=(Candidate(index=0, text="42"), Candidate(index=1, text="41")),
-    evidence=(
-        Evidence(tool="calculator", args={"expression": "6*7"}, content="42", seconds=0.1),
-        Evidence(tool="search", content="timed out", ok=False, seconds=30),
-        Evidence(tool="calculator", candidate=0, content="fine", seconds=0.1),
+    candidates=(
+        Candidate(index=0, output="42", model="openai:large"),
+        Candidate(index=1, output="41", model="openai:small"),
     ),
+    evidence=(found("42"), found("timed out", "search", ok=False), found("fine")),
     knowledge=Knowledge(text="6 x 7 = 42"),
-    pair=PreferencePair(chosen="42", rejected="41", chosen_score=9.5, rejected_score=2),
+    pair=PAIR,
     critique=Critique(analysis="A clear contrast.", score=8),
 )
-NO_PAIR = ATTEMPT.model_copy(update={"pair": None, "critique": Critique(analysis="No contrast.")})
+NO_PAIR = ATTEMPT.model_copy(update={"round": 0, "pair": None, "critique": Critique(analysis="No contrast.")})
 
 
 def record(status="accepted", attempts=(NO_PAIR, ATTEMPT), best=1, **fields):
@@ -44,20 +70,28 @@ def record(status="accepted", attempts=(NO_PAIR, ATTEMPT), best=1, **fields):
 
 
 def test_row_holds_the_original_prompt_the_pair_and_its_lineage():
-    row = preference_row(record(), with_images=True)
+    row = preference_row(record(), TEXT, with_images=True)
     evidence = json.loads(row.pop("evidence"))
-    assert [found["content"] for found in evidence] == ["42", "timed out", "fine"]
+    assert [one["finding"]["content"] for one in evidence] == ["42", "timed out", "fine"]
     assert len(row.pop("record_sha256")) == 64
     assert row == {
-        "prompt": [{"role": "user", "content": "What is 6 x 7?"}],
+        "prompt": [{"role": "user", "content": "[picture aaaaaaaaaaaa]\n\nWhat is 6 x 7?"}],
         "chosen": [{"role": "assistant", "content": "42"}],
         "rejected": [{"role": "assistant", "content": "41"}],
+        "images": ["a" * 64],
         "task_id": "t1",
         "status": "accepted",
+        "chosen_origin": "candidate",
+        "rejected_origin": "candidate",
+        "chosen_model": "openai:large",
+        "rejected_model": "openai:small",
         "chosen_score": 9.5,
         "rejected_score": 2.0,
         "margin": 7.5,
+        "certainty": 0.75,
         "reward": 8.0,
+        "review": "",
+        "reference": "42",
         "round": 1,
         "critique": "A clear contrast.",
         "knowledge": "6 x 7 = 42",
@@ -71,27 +105,99 @@ def test_row_holds_the_original_prompt_the_pair_and_its_lineage():
         "seed": 3,
         "recipe_digest": "d1",
         "metadata": '{"level": 2}',
-        "images": ["a.png"],
     }
+    assert list(row)[:4] == ["prompt", "chosen", "rejected", "images"]
 
 
 def test_conversation_stays_a_conversation():
     messages = (Message(role="system", content="s"), Message(role="user", content="u"))
-    row = preference_row(record().model_copy(update={"task": Task(prompt=messages)}))
+    row = preference_row(record().model_copy(update={"task": Task(prompt=messages)}), TEXT)
     assert row["prompt"] == [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
+
+
+LINEAGE = ("origin", "model", "score")
+
+
+def lineage(one, name):
+    row = preference_row(one, TEXT)
+    return tuple(row[f"{name}_{column}"] for column in LINEAGE)
+
+
+def test_edited_side_is_the_reviewers_and_no_judge_saw_it():
+    edited = record(review=Review(decision="edit", chosen="It is 42.", reviewer="ann", reason="a sentence"))
+    assert lineage(edited, "chosen") == ("person", "", None)
+    assert lineage(edited, "rejected") == ("candidate", "openai:small", 2.0)
+    row = preference_row(edited, TEXT)
+    assert (row["chosen"][0]["content"], row["margin"]) == ("It is 42.", None)
+    assert json.loads(row["review"]) == {"decision": "edit", "reviewer": "ann", "reason": "a sentence"}
+
+
+def test_swapped_sides_take_their_authors_and_scores_along():
+    swapped = record(review=Review(decision="swap"))
+    assert lineage(swapped, "chosen") == ("candidate", "openai:small", 2.0)
+    assert lineage(swapped, "rejected") == ("candidate", "openai:large", 9.5)
+    row = preference_row(swapped, TEXT)
+    assert (row["margin"], row["certainty"], row["chosen"][0]["content"]) == (-7.5, None, "41")
+
+
+def test_reference_as_the_chosen_side_has_no_model_and_no_score():
+    pair = PreferencePair(chosen=Side(origin=REFERENCE, output=Reply.of("42")), rejected=PAIR.rejected)
+    against = record(attempts=(ATTEMPT.model_copy(update={"pair": pair}),), best=0)
+    assert lineage(against, "chosen") == ("reference", "", None)
+    assert lineage(against, "rejected") == ("candidate", "openai:small", 2.0)
+    assert preference_row(against, TEXT)["margin"] is None
+
+
+def test_author_that_the_run_does_not_name_is_not_guessed():
+    candidates = tuple(one.model_copy(update={"model": None}) for one in ATTEMPT.candidates)
+    unnamed = record(attempts=(ATTEMPT.model_copy(update={"candidates": candidates}),), best=0)
+    assert lineage(unnamed, "chosen") == ("candidate", "", 9.5)
+
+
+THINKING = PreferencePair(chosen=side(0, "42", thought="6 x 7"), rejected=side(1, "41", thought="6 x 7 - 1"))
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "chosen"),
+    [
+        ("none", {"role": "assistant", "content": "42"}),
+        ("field", {"role": "assistant", "content": "42", "reasoning_content": "6 x 7"}),
+        ("inline", {"role": "assistant", "content": "<think>\n6 x 7\n</think>\n\n42"}),
+    ],
+)
+def test_thoughts_go_where_they_are_asked_for(reasoning, chosen):
+    row = preference_row(record(attempts=(ATTEMPT.model_copy(update={"pair": THINKING}),), best=0), TEXT, reasoning=reasoning)
+    assert row["chosen"] == [chosen]
+    assert set(row["prompt"][0]) == set(row["rejected"][0]) == set(chosen)
+
+
+@pytest.mark.parametrize("reasoning", ["field", "inline"])
+def test_thoughts_of_one_side_alone_are_left_out(reasoning):
+    pair = PreferencePair(chosen=THINKING.chosen, rejected=PAIR.rejected)
+    row = preference_row(record(attempts=(ATTEMPT.model_copy(update={"pair": pair}),), best=0), TEXT, reasoning=reasoning)
+    assert (row["chosen"][0]["content"], row["rejected"][0]["content"]) == ("42", "41")
+    assert {row[name][0].get("reasoning_content") for name in ("chosen", "rejected")} == {None}
+
+
+def test_replies_of_several_messages_stay_several():
+    said = (Message(role="assistant", content=(Reasoning(text="hm"), Text(text="one"))), Message(role="tool", content="2"))
+    reply = Reply(messages=(*said, Message(role="assistant", content="three")))
+    pair = PreferencePair(chosen=Side(origin=REFERENCE, output=reply), rejected=PAIR.rejected)
+    row = preference_row(record(attempts=(ATTEMPT.model_copy(update={"pair": pair}),), best=0), TEXT)
+    assert [tuple(one.values()) for one in row["chosen"]] == [("assistant", "one"), ("tool", "2"), ("assistant", "three")]
 
 
 def test_record_hash_is_that_of_its_line(tmp_path):
     with RecordFile(tmp_path / "records.jsonl") as records:
         records.append(record())
     line = (tmp_path / "records.jsonl").read_bytes().removesuffix(b"\n")
-    assert preference_row(record())["record_sha256"] == hashlib.sha256(line).hexdigest()
+    assert preference_row(record(), TEXT)["record_sha256"] == hashlib.sha256(line).hexdigest()
 
 
 def test_columns_do_not_depend_on_the_record():
     bare = Attempt(round=0, prompts=Prompts(), candidates=(), pair=ATTEMPT.pair, critique=Critique(analysis=""))
-    row = preference_row(PreferenceRecord(task=Task(prompt="x"), status="accepted", attempts=(bare,), best_attempt=0))
-    assert list(row) == list(preference_row(record())) == list(columns(with_images=False))
+    row = preference_row(PreferenceRecord(task=Task(prompt="x"), status="accepted", attempts=(bare,), best_attempt=0), TEXT)
+    assert list(row) == list(preference_row(record(), TEXT)) == list(columns(with_images=False))
     assert (row["tools"], row["evidence"], row["knowledge"], row["metadata"]) == ([], "[]", "", "{}")
 
 
@@ -105,7 +211,7 @@ def test_record_without_a_pair_has_no_row(attempts):
     lost = record("exhausted", attempts, best=0 if attempts else None)
     assert not is_exported(lost, include_exhausted=True)
     with pytest.raises(DataError, match="exhausted record of task 't1' has no pair"):
-        preference_row(lost)
+        preference_row(lost, TEXT)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ const RANGES = ["reward", "margin"];
 
 const orDash = (value) => (value === undefined ? "–" : show(value));
 
-const scoresOf = (row) => (row.chosen === undefined ? "–" : `${show(row.chosen)} : ${show(row.rejected)}`);
+function scoresOf({ chosen, rejected }) {
+  return chosen === undefined && rejected === undefined ? "–" : `${orDash(chosen)} : ${orDash(rejected)}`;
+}
 
 /** Columns of the list; one that no record has a value for is left out. */
 const COLUMNS = [

@@ -2,14 +2,6 @@ const STATUS_CLASS = { accepted: "good", exhausted: "weak", rejected: "bad", fai
 
 const badge = (status) => make("span", { class: `badge ${STATUS_CLASS[status] || ""}` }, status);
 
-/** The pair as a reviewer left it; null where it was turned down or never made. */
-function pairAfterReview(pair, review) {
-  if (!pair || !review || review.decision === "accept") return pair;
-  if (review.decision === "swap") return { ...pair, chosen: pair.rejected, rejected: pair.chosen };
-  if (review.decision === "reject") return null;
-  return { ...pair, chosen: review.chosen ?? pair.chosen, rejected: review.rejected ?? pair.rejected };
-}
-
 const bestAttempt = (record) => (record.best_attempt === null ? null : record.attempts[record.best_attempt]);
 
 const titled = (title, text) => [make("h4", {}, title), textBlock(plain(text))];
@@ -18,19 +10,20 @@ const folded = (title, content) => make("details", {}, make("summary", {}, title
 
 function promptView(prompt) {
   if (typeof prompt === "string") return titled("Prompt", prompt);
-  return prompt.map((message) => titled(`Prompt, ${message.role}`, message.content));
+  return prompt.map((message) => titled(`Prompt, ${message.role}`, textOfContent(message.content)));
 }
 
-// Paths and hashes only: to load a picture would be to ask for something outside the page.
+// Hashes only: to load a picture would be to ask for something outside the page.
 function imageList(images) {
   if (!images.length) return null;
-  const items = images.map((image) => make("li", {}, make("code", {}, plain(image))));
+  const items = images.map((image) => make("li", {}, make("code", {}, plain(image.sha256)), plain(` ${image.media_type}`)));
   return [make("h4", {}, "Images, not shown here"), make("ul", {}, items)];
 }
 
 function taskView(task) {
-  return make("section", { "aria-label": "Task" }, promptView(task.prompt), imageList(task.images),
-    task.reference ? titled("Reference", task.reference) : null,
+  return make("section", { "aria-label": "Task" }, promptView(task.prompt), imageList(imagesOf(task.prompt)),
+    task.reference ? titled("Reference", textOf(task.reference)) : null,
+    task.tools.length ? folded("Tools of the target", make("pre", { class: "text code" }, plain(asText(task.tools)))) : null,
     Object.keys(task.metadata).length ? folded("Metadata of the task", argumentList(task.metadata)) : null);
 }
 
@@ -40,7 +33,8 @@ function outcomeFacts(record, row) {
   return facts([
     ["Status", badge(record.status)],
     ["Reward", best ? (best.critique.score === null ? "none" : `${best.critique.score} of 10`) : null],
-    ["Margin", pair ? show(pair.chosen_score - pair.rejected_score) : "no pair"],
+    ["Margin", pair ? show(marginOf(pair)) : "no pair"],
+    ["Certainty", pair ? certaintyName(pair.certainty) : null],
     ["Rounds", `${record.attempts.length}${best ? `, kept round ${best.round + 1}` : ""}`],
     ["Difficulty", row.class],
     ["Application", record.task.application],
@@ -66,20 +60,29 @@ function reviewView(review) {
     review.reason ? textBlock(plain(review.reason)) : null);
 }
 
-function sideView(name, title, score, nodes) {
-  const heading = make("h4", {}, title, make("span", { class: "score" }, ` scored ${show(score)} of 10`));
-  return make("section", { class: name, "aria-label": `${title} response` }, heading, textBlock(nodes));
+function sideView(record, side, title, nodes) {
+  const heading = make("h4", {}, title, make("span", { class: "score" }, ` ${scoreName(side.score)}`));
+  return make("section", { class: title.toLowerCase(), "aria-label": `${title} response` }, heading,
+    make("p", { class: "note" }, plain(sideName(record, side))), textBlock(nodes));
+}
+
+const CHANGED = ["swap", "edit"];
+
+function critiqueView(critique, review) {
+  const note = make("p", { class: "note" }, "The critic saw the pair as it was before the review.");
+  return make("section", { "aria-label": "Critique" }, titled(`Critique: ${rewardText(critique)}`, critique.analysis),
+    CHANGED.includes(review?.decision) ? note : null);
 }
 
 function pairView(record) {
   const best = bestAttempt(record);
   if (!best?.pair) return null;
   const pair = pairAfterReview(best.pair, record.review) || best.pair;
-  const [chosen, rejected] = sideBySide(pair.chosen, pair.rejected);
+  const [chosen, rejected] = sideBySide(textOf(pair.chosen.output), textOf(pair.rejected.output));
   return [
-    make("div", { class: "pair" }, sideView("chosen", "Chosen", pair.chosen_score, chosen),
-      sideView("rejected", "Rejected", pair.rejected_score, rejected)),
-    make("section", { "aria-label": "Critique" }, titled(`Critique: ${rewardText(best.critique)}`, best.critique.analysis)),
+    make("div", { class: "pair" }, sideView(record, pair.chosen, "Chosen", chosen),
+      sideView(record, pair.rejected, "Rejected", rejected)),
+    critiqueView(best.critique, record.review),
   ];
 }
 
@@ -128,7 +131,7 @@ function originView(record) {
 /** Everything of a record, with the outcome first and the way to it below. */
 function recordView(record, row) {
   const { attempts, best_attempt: kept } = record;
-  const rounds = attempts.map((attempt, place) => roundView(attempt, attempts[place - 1], place === kept));
+  const rounds = attempts.map((attempt, place) => roundView(record, attempt, attempts[place - 1], place === kept));
   return [
     outcomeFacts(record, row), errorView(record.error), noPairView(record), reviewView(record.review), taskView(record.task),
     pairView(record), rounds.length ? make("section", { "aria-label": "Rounds" }, rounds) : null, originView(record),

@@ -7,8 +7,6 @@ function aboutAll(indices) {
   return `responses ${indices.map((index) => index + 1).join(", ")}`;
 }
 
-const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 1));
-
 function argumentList(args) {
   const known = Object.entries(args).filter(([, value]) => value !== null && value !== "");
   return known.length ? facts(known.map(([name, value]) => [name, make("code", { class: "text" }, plain(asText(value)))])) : null;
@@ -43,25 +41,36 @@ function toolCalls(calls) {
   return [make("h5", {}, "Chosen tools"), make("ul", { class: "plain" }, items)];
 }
 
+function findingBadge(finding) {
+  const kind = finding.supports === null ? "weak" : finding.supports ? "good" : "bad";
+  const name = findingName(finding);
+  return name ? make("span", { class: `badge ${kind}` }, name) : null;
+}
+
 function evidenceItem(item) {
   return make("li", { class: item.ok ? "evidence" : "evidence failed" },
-    make("b", {}, item.tool), ` on ${about(item.candidate)}`,
+    make("b", {}, item.call.tool), ` on ${about(item.call.candidate)}`,
     make("span", { class: "note" }, `, ${show(item.seconds, 2)} s`),
-    item.ok ? null : make("strong", { class: "badge bad" }, "failed"),
-    argumentList(item.args), textBlock(plain(item.content)));
+    item.ok ? findingBadge(item.finding) : make("strong", { class: "badge bad" }, "failed"),
+    argumentList(item.call.args), textBlock(plain(textOfContent(item.finding.content))));
 }
 
 const evidenceList = (items) => (items.length ? make("ul", { class: "plain" }, items.map(evidenceItem)) : null);
 
-function roleIn(pair, text) {
-  if (!pair) return null;
-  if (text === pair.chosen) return "chosen";
-  return text === pair.rejected ? "rejected" : null;
+const SIDES = ["chosen", "rejected"];
+
+function roleIn(attempt, candidate) {
+  return SIDES.find((side) => attempt.pair && isCandidate(attempt.pair[side].origin, attempt, candidate.index));
 }
 
 function candidateNotes(candidate) {
-  const cut = candidate.finish_reason === "length" ? "cut off at its length limit" : null;
-  return [candidate.model, cut].filter(Boolean).map((note) => make("span", { class: "note" }, ` ${note}`));
+  const notes = [candidate.model, ENDINGS[candidate.ending]].filter(Boolean);
+  return notes.length ? make("span", { class: "note" }, plain(` ${notes.join(", ")}`)) : null;
+}
+
+function thoughtsView(output) {
+  const thoughts = thoughtsOf(output);
+  return thoughts ? folded(`Thoughts, ${count([...thoughts].length, "character")}`, textBlock(plain(thoughts))) : null;
 }
 
 function scoreText(verdict) {
@@ -72,44 +81,46 @@ function scoreText(verdict) {
 
 function candidateView(candidate, attempt) {
   const verdict = attempt.verdicts.find((one) => one.candidate === candidate.index);
-  const role = roleIn(attempt.pair, candidate.text);
+  const role = roleIn(attempt, candidate);
   return make("section", { class: "candidate", "aria-label": responseName(candidate.index) },
     make("h5", {}, `Response ${candidate.index + 1}`, role ? make("span", { class: `badge ${role}` }, role) : null,
       make("span", { class: "score" }, scoreText(verdict)),
       candidateNotes(candidate)),
-    textBlock(plain(candidate.text)),
+    thoughtsView(candidate.output), textBlock(plain(textOf(candidate.output))),
     verdict?.analysis ? [make("h6", {}, "Judge"), textBlock(plain(verdict.analysis))] : null,
     evidenceOf(attempt, candidate.index));
 }
 
 function evidenceOf(attempt, index) {
-  const found = attempt.evidence.filter((item) => item.candidate === index);
+  const found = attempt.evidence.filter((item) => item.call.candidate === index);
   return found.length ? [make("h6", {}, "Evidence"), evidenceList(found)] : null;
 }
 
 function sharedEvidence(attempt) {
   const known = new Set(attempt.candidates.map((candidate) => candidate.index));
-  const found = attempt.evidence.filter((item) => !known.has(item.candidate));
+  const found = attempt.evidence.filter((item) => !known.has(item.call.candidate));
   return found.length ? [make("h5", {}, "Evidence on the task"), evidenceList(found)] : null;
 }
 
 function pairLine(pair) {
   if (!pair) return "This round made no pair.";
-  return `Pair: chosen scored ${show(pair.chosen_score)}, rejected ${show(pair.rejected_score)}, `
-    + `margin ${show(pair.chosen_score - pair.rejected_score)}.`;
+  const certainty = pair.certainty === null ? "" : `, certainty ${certaintyName(pair.certainty)}`;
+  return `Pair: chosen ${scoreName(pair.chosen.score)}, rejected ${scoreName(pair.rejected.score)}, `
+    + `margin ${show(marginOf(pair))}${certainty}.`;
 }
 
-/** A side that is none of the responses: the task's reference, or a text of its own. */
-function foreignSides(attempt) {
-  if (!attempt.pair) return null;
-  const own = new Set(attempt.candidates.map((candidate) => candidate.text));
-  return ["chosen", "rejected"].filter((side) => !own.has(attempt.pair[side]))
-    .map((side) => [make("h6", {}, `The ${side} text is none of the responses`), textBlock(plain(attempt.pair[side]))]);
+/** A side that is none of the round's responses: the task's reference, or a response of another round. */
+function foreignSides(record, attempt) {
+  const { pair, candidates } = attempt;
+  const isForeign = (name) => !candidates.some(({ index }) => isCandidate(pair[name].origin, attempt, index));
+  return SIDES.filter((name) => pair && isForeign(name)).map((name) => [
+    make("h6", {}, `The ${name} side is `, plain(sideName(record, pair[name]))), textBlock(plain(textOf(pair[name].output))),
+  ]);
 }
 
 const rewardText = (critique) => (critique.score === null ? "no reward" : `reward ${critique.score} of 10`);
 
-function roundView(attempt, earlier, isKept) {
+function roundView(record, attempt, earlier, isKept) {
   const version = attempt.prompts.version ? `, prompts rewritten ${count(attempt.prompts.version, "time")}` : "";
   return make("details", { class: "round", open: isKept },
     make("summary", {}, make("h4", {}, `Round ${attempt.round + 1}`),
@@ -122,6 +133,6 @@ function roundView(attempt, earlier, isKept) {
     attempt.knowledge ? [make("h5", {}, "Knowledge drawn from the evidence"), textBlock(plain(attempt.knowledge.text))] : null,
     make("h5", {}, "Responses"),
     make("div", { class: "candidates" }, attempt.candidates.map((candidate) => candidateView(candidate, attempt))),
-    make("p", {}, pairLine(attempt.pair)), foreignSides(attempt),
+    make("p", {}, pairLine(attempt.pair)), foreignSides(record, attempt),
     make("h5", {}, `Critique: ${rewardText(attempt.critique)}`), textBlock(plain(attempt.critique.analysis)));
 }

@@ -79,15 +79,25 @@ function fill(title, fields) {
   });
 }
 
+/** A text as a field holds it, which has its own way with line ends. */
+function shownIn(field, text) {
+  const copy = field.cloneNode();
+  copy.value = text;
+  return copy.value;
+}
+
 async function reject() {
   const answer = await fill("Reject: why?", { reason: "" });
   if (answer) await decide({ decision: "reject", reason: answer.reason });
 }
 
 async function edit() {
-  const texts = [...document.querySelectorAll(".pair section > pre:first-of-type")].map((part) => part.textContent);
-  const answer = await fill("Edit the pair", { chosen: texts[0], rejected: texts[1], reason: "" });
-  if (answer) await decide({ decision: "edit", reason: answer.reason, chosen: answer.chosen, rejected: answer.rejected });
+  const [chosen, rejected] = [...document.querySelectorAll(".pair .output")].map((part) => part.textContent);
+  const answer = await fill("Edit the pair", { chosen, rejected, reason: "" });
+  if (!answer) return;
+  // A side that is left as it is stays its author's: only what a person wrote is sent.
+  const written = Object.entries({ chosen, rejected }).filter(([name, text]) => answer[name] !== shownIn(byId(name), text));
+  await decide({ decision: "edit", reason: answer.reason, ...Object.fromEntries(written.map(([name]) => [name, answer[name]])) });
 }
 
 async function finish() {

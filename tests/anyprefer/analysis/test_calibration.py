@@ -3,18 +3,18 @@
 import pytest
 
 from anyprefer.analysis.calibration import Calibration, measure_calibration
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 
 
 def pair(
     number: int, margin: float, *, right: bool = True, reward: float | None = None, reference: str | None = "18"
-) -> Preference:
+) -> TextPair:
     chosen, rejected = ("Answer: 18", "Answer: 17") if right else ("Answer: 17", "Answer: 18")
     low = (10 - margin) / 2 + 0.5
-    return Preference(str(number), "How many?", chosen, rejected, low + margin, low, reward, reference)
+    return TextPair(str(number), "How many?", chosen, rejected, low + margin, low, reward, reference)
 
 
-def measure(*pairs: Preference) -> Calibration:
+def measure(*pairs: TextPair) -> Calibration:
     found = measure_calibration(Dataset("d", pairs))
     assert found is not None
     return found
@@ -62,7 +62,7 @@ def test_margin_and_reward_are_compared_and_labels_against_their_scores_listed()
 
 
 def test_scores_on_another_scale_are_binned_without_a_promise() -> None:
-    pairs = tuple(Preference(str(i), "How many?", "Answer: 18", "Answer: 17", 50.0 + i, 20.0, None, "18") for i in range(40))
+    pairs = tuple(TextPair(str(i), "How many?", "Answer: 18", "Answer: 17", 50.0 + i, 20.0, None, "18") for i in range(40))
     found = measure(*pairs)
     assert found.margin is not None
     assert (found.saturated, found.margin.error) == (None, None)
@@ -70,4 +70,4 @@ def test_scores_on_another_scale_are_binned_without_a_promise() -> None:
 
 
 def test_without_scores_there_is_no_result() -> None:
-    assert measure_calibration(Dataset("d", (Preference("0", "p", "a", "b", reference="a"),))) is None
+    assert measure_calibration(Dataset("d", (TextPair("0", "p", "a", "b", reference="a"),))) is None

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.difficulty import GRADES, LIMITS, classify_difficulty, grade_of, score_difficulty
 
-EASY = Preference("easy", "What is the capital of France?", "Paris is the capital.", "Bananas grow on tall green plants.")
+EASY = TextPair("easy", "What is the capital of France?", "Paris is the capital.", "Bananas grow on tall green plants.")
 HARD = replace(EASY, id="hard", chosen="The capital of France is Paris.", rejected="The capital of France is London.")
 
 
@@ -37,7 +37,7 @@ def test_all_four_classes_are_counted_with_examples() -> None:
 
 def test_satisfaction_follows_the_reference() -> None:
     rows = [("Answer: 18", "Answer: 17"), ("Answer: 18", "18"), ("Answer: 1", "Answer: 2"), ("Answer: 17", "Answer: 18")]
-    pairs = tuple(Preference(str(i), "How many?", a, b, reference="18") for i, (a, b) in enumerate(rows))
+    pairs = tuple(TextPair(str(i), "How many?", a, b, reference="18") for i, (a, b) in enumerate(rows))
     found = classify_difficulty(Dataset("d", pairs))
     assert found.satisfaction == {"satisfied": 1, "okay": 2, "dissatisfied": 1}
     assert classify_difficulty(Dataset("d", (EASY,))).satisfaction is None

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.distinct_words import count_words, measure_distinct
 from anyprefer.analysis.diversity import DEFINITIONS, Diversity, draw_pairs, measure_diversity
 from anyprefer.analysis.diversity_table import format_markdown, tabulate_coverage, tabulate_measures
@@ -31,7 +31,7 @@ def wide(count=24, name="wide"):
     return Dataset(
         name,
         tuple(
-            Preference(f"w{i}", f"Tell me about {topic}.", f"{topic.title()} are a large subject.", f"I know no {topic}.")
+            TextPair(f"w{i}", f"Tell me about {topic}.", f"{topic.title()} are a large subject.", f"I know no {topic}.")
             for i, topic in enumerate(TOPICS[:count])
         ),
     )
@@ -42,7 +42,7 @@ def narrow(count=24, name="narrow"):
     return Dataset(
         name,
         tuple(
-            Preference(f"n{i}", f"What is {i} plus {i + 1}?", f"{i} plus {i + 1} is {2 * i + 1}.", f"It is {2 * i}.")
+            TextPair(f"n{i}", f"What is {i} plus {i + 1}?", f"{i} plus {i + 1} is {2 * i + 1}.", f"It is {2 * i}.")
             for i in range(count)
         ),
     )
@@ -159,7 +159,7 @@ def test_a_tiny_dataset_does_not_shrink_the_others(encoder):
 
 
 def test_equal_pairs_are_measured_too(encoder):
-    same = Dataset("same", tuple(Preference(str(i), "a", "b", "c") for i in range(12)))
+    same = Dataset("same", tuple(TextPair(str(i), "a", "b", "c") for i in range(12)))
     view = measure_diversity([same], encoder, resamples=5).datasets[0].views[0]
     assert (view.rank, view.condition_number, view.near_duplicates.value) == (0, None, 1)
     assert view.vendi.value == pytest.approx(1, abs=1e-3)

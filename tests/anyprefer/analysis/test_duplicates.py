@@ -2,7 +2,7 @@
 
 import pytest
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.duplicates import Duplicates, find_duplicates, group_texts
 from anyprefer.errors import ConfigError
 
@@ -11,7 +11,7 @@ OTHER = "Photosynthesis turns light into sugar inside the green parts of a plant
 
 
 def find(*rows: tuple[str, str, str], threshold: float = 0.7) -> Duplicates:
-    return find_duplicates(Dataset("d", tuple(Preference(str(i), *row) for i, row in enumerate(rows))), threshold)
+    return find_duplicates(Dataset("d", tuple(TextPair(str(i), *row) for i, row in enumerate(rows))), threshold)
 
 
 def test_case_white_space_and_unicode_form_do_not_hide_a_repeated_prompt() -> None:

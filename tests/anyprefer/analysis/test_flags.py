@@ -2,7 +2,7 @@
 
 import pytest
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.flags import Flags, flag_texts
 from anyprefer.analysis.patterns import kinds_in
 
@@ -12,7 +12,7 @@ LONG = "one two three four five six seven eight nine ten " * 3
 
 
 def flag(*rows: tuple[str, str, str]) -> Flags:
-    return flag_texts(Dataset("d", tuple(Preference(str(i), *row) for i, row in enumerate(rows))))
+    return flag_texts(Dataset("d", tuple(TextPair(str(i), *row) for i, row in enumerate(rows))))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.leakage import Leakage, find_leakage
 from anyprefer.errors import ConfigError, DataError
 
@@ -17,7 +17,7 @@ CLEAN = "Weng earns twelve dollars an hour for babysitting and worked fifty minu
 def search(folder: Path, rows: list[dict[str, Any]], *pairs: tuple[str, str, str], n: int = 8) -> Leakage:
     path = folder / "bench.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return find_leakage(Dataset("d", tuple(Preference(str(i), *pair) for i, pair in enumerate(pairs))), path, n)
+    return find_leakage(Dataset("d", tuple(TextPair(str(i), *pair) for i, pair in enumerate(pairs))), path, n)
 
 
 @pytest.mark.parametrize(
@@ -87,4 +87,4 @@ def test_what_cannot_be_searched_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="n = 3"):
         search(tmp_path, [{"question": ITEM}], (ITEM, "a", "b"), n=3)
     with pytest.raises(DataError, match="does not exist"):
-        find_leakage(Dataset("d", (Preference("0", "p", "a", "b"),)), tmp_path / "none.jsonl")
+        find_leakage(Dataset("d", (TextPair("0", "p", "a", "b"),)), tmp_path / "none.jsonl")

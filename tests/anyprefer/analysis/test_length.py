@@ -1,12 +1,12 @@
 """The longer response wins: seen where it is so, silent where it is chance."""
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.length import LengthBias, measure_length
 
 
 def measure(*lengths: tuple[int, int], scores: bool = False) -> LengthBias:
     pairs = tuple(
-        Preference(
+        TextPair(
             str(i), "p", "w " * a, "w " * b, chosen_score=10.0 if scores else None,
             rejected_score=float(10 - min(9, abs(a - b))) if scores else None,
         )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from loopback import LoopbackModel, prompt_of, recipe_data, review
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.quality import QualitySample, score_quality
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.errors import ConfigError
@@ -22,7 +22,7 @@ def server() -> Iterator[LoopbackModel]:
 
 
 def pairs(number: int, **extra: Any) -> Dataset:
-    return Dataset("d", tuple(Preference(f"t{i}", f"question {i}", f"good {i}", f"bad {i}", **extra) for i in range(number)))
+    return Dataset("d", tuple(TextPair(f"t{i}", f"question {i}", f"good {i}", f"bad {i}", **extra) for i in range(number)))
 
 
 def score(server: LoopbackModel, data: Dataset, sample: int = 50, seed: int = 0, **sections: Any) -> QualitySample:
@@ -59,9 +59,7 @@ def test_reply_that_cannot_be_read_is_a_failure_and_no_score(server: LoopbackMod
 
 
 def test_pair_without_a_contrast_is_not_sent(server: LoopbackModel) -> None:
-    data = Dataset(
-        "d", (Preference("same", "p", "text", "text"), Preference("void", " ", "a", "b"), Preference("empty", "p", "", "b"))
-    )
+    data = Dataset("d", (TextPair("same", "p", "text", "text"), TextPair("void", " ", "a", "b"), TextPair("empty", "p", "", "b")))
     found = score(server, data)
     assert (found.mean, found.low, len(found.failed), server.requests) == (None, None, 3, [])
     assert found.failed["same"] == "not sent: a preference pair needs two different texts"
@@ -79,7 +77,7 @@ def test_scores_are_compared_with_the_runs_rewards(server: LoopbackModel) -> Non
         return review(1 + int(re.findall(r"question (\d+)", prompt_of(body))[0]))(body, choice)
 
     server.replies["PairReview"] = by_number
-    rewarded = tuple(Preference(f"t{i}", f"question {i}", "a", "b", 10 - i, 1.0, float(i + 1)) for i in range(8))
+    rewarded = tuple(TextPair(f"t{i}", f"question {i}", "a", "b", 10 - i, 1.0, float(i + 1)) for i in range(8))
     found = score(server, Dataset("d", rewarded))
     assert found.reward_correlation == pytest.approx(1)
     assert found.margin_correlation == pytest.approx(-1)

@@ -2,14 +2,14 @@
 
 import pytest
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.references import ReferenceAgreement, check_references, read_truth
 
 CHOICES = "Which planet is the largest?\nA. Mars\nB. Jupiter\nC. Venus"
 
 
 def check(*rows: tuple[str, str, str | None], prompt: str = "How many?") -> ReferenceAgreement:
-    pairs = (Preference(str(i), prompt, chosen, rejected, reference=ref) for i, (chosen, rejected, ref) in enumerate(rows))
+    pairs = (TextPair(str(i), prompt, chosen, rejected, reference=ref) for i, (chosen, rejected, ref) in enumerate(rows))
     found = check_references(Dataset("d", tuple(pairs)))
     assert found is not None
     return found
@@ -41,7 +41,7 @@ def test_options_are_compared_by_letter_or_text() -> None:
 
 @pytest.mark.parametrize("answer", ["Paris, France", "The city of Paris"])
 def test_answer_that_holds_the_reference_among_other_words_is_undecided(answer: str) -> None:
-    truth = read_truth(Preference("0", "Capital of France?", answer, "London", reference="Paris"))
+    truth = read_truth(TextPair("0", "Capital of France?", answer, "London", reference="Paris"))
     assert truth is not None
     assert (truth.chosen, truth.rejected) == (None, False)
 
@@ -61,4 +61,4 @@ def test_free_text_is_measured_by_overlap_and_never_called_wrong() -> None:
 
 
 def test_without_references_there_is_no_result() -> None:
-    assert check_references(Dataset("d", (Preference("0", "p", "a", "b"), Preference("1", "p", "a", "b", reference=" ")))) is None
+    assert check_references(Dataset("d", (TextPair("0", "p", "a", "b"), TextPair("1", "p", "a", "b", reference=" ")))) is None

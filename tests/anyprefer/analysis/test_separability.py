@@ -2,7 +2,7 @@
 
 import random
 
-from anyprefer.analysis.dataset import Dataset, Preference
+from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.separability import Separability, measure_separability
 from anyprefer.analysis.surface import FEATURES, describe
 
@@ -14,7 +14,7 @@ def text(rng: random.Random, words: int = 12) -> str:
 
 
 def measure(pairs: list[tuple[str, str, str]], seed: int = 0) -> Separability:
-    found = measure_separability(Dataset("d", tuple(Preference(str(i), *pair) for i, pair in enumerate(pairs))), seed)
+    found = measure_separability(Dataset("d", tuple(TextPair(str(i), *pair) for i, pair in enumerate(pairs))), seed)
     assert found is not None
     return found
 
@@ -75,7 +75,7 @@ def test_exchanged_data_has_the_same_accuracy_and_opposite_weights() -> None:
 def test_too_few_prompts_give_no_result() -> None:
     rng = random.Random(7)
     prompt = text(rng)
-    assert measure_separability(Dataset("d", tuple(Preference(str(i), prompt, text(rng), text(rng)) for i in range(50)))) is None
+    assert measure_separability(Dataset("d", tuple(TextPair(str(i), prompt, text(rng), text(rng)) for i in range(50)))) is None
 
 
 def test_features_are_finite_for_empty_texts_and_say_what_they_name() -> None:

@@ -77,6 +77,25 @@ def test_equal_vectors_have_no_directions():
     assert math.isinf(found.condition_number)
 
 
+@pytest.mark.parametrize("dimensions", [8, 384, 1152])
+@pytest.mark.parametrize("count", [2, 12, 200])
+def test_equal_vectors_with_noise_in_the_last_bit_have_no_directions(count, dimensions):
+    """Encoders give equal texts vectors that differ in their last bit, depending on the processor and on the batch."""
+    row = unit_rows(1, dimensions).astype(np.float32)
+    steps = np.random.default_rng(1).integers(-1, 2, size=(count, dimensions))
+    rows = (row + steps * np.spacing(row)).astype(np.float64)
+    assert len(np.unique(rows, axis=0)) > 1
+    found = measure_spectrum(rows @ rows.T, dimensions)
+    assert (found.rank, found.effective_rank, found.vendi) == (0, 1.0, 1.0)
+    assert math.isinf(found.condition_number)
+
+
+def test_a_direction_above_the_rounding_counts_however_close_the_vectors_lie():
+    row = unit_rows(1, 20)
+    rows = row + 1e-4 * unit_rows(12, 20, seed=1)
+    assert measure_spectrum(rows @ rows.T, 20).rank == 11
+
+
 def test_spacing_of_a_square():
     rows = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
     found = measure_spacing(rows @ rows.T)

@@ -10,15 +10,21 @@ from hypothesis import strategies as st
 
 from anyprefer.data.records import RecordFile, record_line
 from anyprefer.errors import DataError, RunFolderError
-from anyprefer.types import Attempt, Candidate, Critique, PreferencePair, PreferenceRecord, Prompts, Task
+from anyprefer.types import Attempt, Candidate, Critique, Origin, PreferencePair, PreferenceRecord, Prompts, Side, Task
+
+
+def pair_of(*texts):
+    origins = (Origin(kind="candidate", candidate=place, round=0) for place in (0, 1))
+    sides = [Side(origin=origin, output=text, score=score) for origin, text, score in zip(origins, texts, (9, 2), strict=True)]
+    return PreferencePair(chosen=sides[0], rejected=sides[1])
 
 
 def record(name, text="yes", status="accepted"):
     attempt = Attempt(
         round=0,
         prompts=Prompts(),
-        candidates=(Candidate(index=0, text=text), Candidate(index=1, text="no")),
-        pair=PreferencePair(chosen=text, rejected="no", chosen_score=9, rejected_score=2),
+        candidates=(Candidate(index=0, output=text), Candidate(index=1, output="no")),
+        pair=pair_of(text, "no"),
         critique=Critique(analysis="clear", score=8),
     )
     return PreferenceRecord(task=Task(id=name, prompt="x?"), status=status, attempts=(attempt,), best_attempt=0)
@@ -41,6 +47,21 @@ def test_records_come_back_in_order(path):
     fill(path, "c")
     assert list(RecordFile(path)) == [record("a"), record("b"), record("c")]
     assert RecordFile(path).ids() == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("number", ["3", "30"])
+def test_newer_record_is_no_torn_line(path, number):
+    whole = fill(path, "a").replace(b'{"version":2,', b'{"version":' + number.encode() + b",")
+    path.write_bytes(whole)
+    for read in (lambda: list(RecordFile(path)), RecordFile(path).open):
+        with pytest.raises(RunFolderError, match=f"a record of version {number} .*: install the newer one"):
+            read()
+    assert path.read_bytes() == whole
+
+
+def test_line_that_was_laid_out_anew_is_read(path):
+    path.write_text(json.dumps(json.loads(fill(path, "a")), sort_keys=True) + "\n")
+    assert list(RecordFile(path)) == [record("a")]
 
 
 def test_missing_file_reads_as_empty(path):
@@ -128,12 +149,11 @@ def test_drop_repairs_first(path):
 
 
 def test_lone_surrogates_are_escaped_and_stay_distinct(path):
-    pair = PreferencePair(chosen="\ud83d", rejected="\udc00", chosen_score=9, rejected_score=2)
-    attempt = record("a").attempts[0].model_copy(update={"pair": pair})
+    attempt = record("a").attempts[0].model_copy(update={"pair": pair_of("\ud83d", "\udc00")})
     with RecordFile(path) as records:
         records.append(record("a\udfff").model_copy(update={"attempts": (attempt,)}))
     (found,) = RecordFile(path)
-    assert (found.task.id, found.best.pair.chosen, found.best.pair.rejected) == (r"a\udfff", r"\ud83d", r"\udc00")
+    assert (found.task.id, found.pair.chosen.text, found.pair.rejected.text) == (r"a\udfff", r"\ud83d", r"\udc00")
 
 
 @pytest.mark.parametrize("depth", [198, 300, 5000])

@@ -4,9 +4,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anyprefer.data.blobs import BlobStore, hash_of
 from anyprefer.data.tasks import check_tasks, load_tasks
 from anyprefer.errors import DataError
-from anyprefer.types import Message, PreferenceRecord, Task
+from anyprefer.types import Image, Message, PreferenceRecord, Task, Text
+
+PNG = b"\x89PNG\r\n\x1a\n and so on"
+
+
+def seen(text):
+    """A prompt with the picture before its text."""
+    return (Message(role="user", content=(Image(sha256=hash_of(PNG), media_type="image/png"), Text(text=text))),)
 
 
 def write(tmp_path, *rows, name="tasks.jsonl"):
@@ -23,15 +31,16 @@ def error_of(path, **options):
 
 def test_plain_row(tmp_path):
     path = write(tmp_path, {"id": 7, "prompt": "x?", "reference": "x", "images": ["a.png"], "metadata": {"a": [1]}, "level": 2})
+    (tmp_path / "a.png").write_bytes(PNG)
     (task,) = load_tasks(path)
-    assert task == Task(id="7", prompt="x?", reference="x", images=("a.png",), metadata={"level": 2, "a": [1]})
+    assert task == Task(id="7", prompt=seen("x?"), reference="x", metadata={"level": 2, "a": [1]})
 
 
 @pytest.mark.parametrize("prompt", ["prompt", "question", "instruction"])
 @pytest.mark.parametrize("reference", ["reference", "answer", "output"])
 def test_field_aliases(tmp_path, prompt, reference):
     (task,) = load_tasks(write(tmp_path, {prompt: "2 + 2?", reference: "4\n#### 4"}))
-    assert (task.prompt, task.reference, task.metadata) == ("2 + 2?", "4\n#### 4", {})
+    assert (task.prompt, task.answer, task.metadata) == ("2 + 2?", "4\n#### 4", {})
 
 
 @pytest.mark.parametrize("name", ["prompt", "messages"])
@@ -60,8 +69,51 @@ def test_limit_leaves_the_rest_unread(tmp_path):
         check_tasks(path, limit=3)
 
 
-def test_application_is_given_to_every_task(tmp_path):
-    assert [task.application for task in load_tasks(write(tmp_path, {"prompt": "x"}), application="vision")] == ["vision"]
+def test_an_application_reads_its_rows_itself(tmp_path):
+    def read(where, row, folder, blobs=None):
+        return Task(id=f"{folder.name}/{row['n']}", prompt=f"walk {row['n']} steps")
+
+    assert [task.id for task in load_tasks(write(tmp_path, {"n": 1}, {"n": 2}), read=read)] == [
+        f"{tmp_path.name}/{n}" for n in (1, 2)
+    ]
+
+
+def test_ids_hash_the_pictures_bytes_and_never_their_paths(tmp_path):
+    def ids(folder, name, data):
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(data)
+        return [task.id for task in load_tasks(write(folder, {"prompt": "x?", "images": [name]}))]
+
+    first = ids(tmp_path / "a", "cat.png", PNG)
+    assert ids(tmp_path / "b", "moved.png", PNG) == first
+    assert ids(tmp_path / "a", "cat.png", PNG + b"another") != first
+
+
+def test_pictures_are_kept_in_the_run_and_belong_to_the_users_message(tmp_path):
+    (tmp_path / "a.png").write_bytes(PNG)
+    messages = [{"role": "system", "content": "s"}, {"role": "user", "content": "x?"}]
+    path = write(tmp_path, {"messages": messages, "images": ["a.png"]})
+    store = BlobStore(tmp_path / "blobs")
+    (task,) = load_tasks(path, blobs=store)
+    assert store.get(task.images[0].sha256) == PNG
+    assert task.messages == (Message(role="system", content="s"), *seen("x?"))
+
+
+@pytest.mark.parametrize(("data", "words"), [(None, "cannot read the image"), (b"<svg/>", "no PNG, JPEG, GIF or WebP picture")])
+def test_a_picture_that_cannot_be_used_is_named(tmp_path, data, words):
+    if data is not None:
+        (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(DataError, match=rf"line 1: .*{words}"):
+        check_tasks(write(tmp_path, {"prompt": "x?", "images": ["a.png"]}))
+
+
+def test_pictures_are_refused_in_one_line_until_a_role_can_see(tmp_path):
+    (tmp_path / "a.png").write_bytes(PNG)
+    path = write(tmp_path, {"prompt": "x?", "images": ["a.png"]})
+    assert check_tasks(path, sees=True) == 1
+    with pytest.raises(DataError, match="no role of this recipe can see") as caught:
+        check_tasks(path)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +131,7 @@ def test_application_is_given_to_every_task(tmp_path):
         (b'{"prompt": " \\n"}', ["prompt is empty"]),
         (b'{"prompt": []}', ["prompt is empty"]),
         (b'{"prompt": ["x"]}', ["no list of messages"]),
-        (b'{"prompt": [{"role": "tool", "content": "x"}]}', ["no list of messages", "role"]),
+        (b'{"prompt": [{"role": "robot", "content": "x"}]}', ["no list of messages", "role"]),
         (b'{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}', ["must be 'user'"]),
         (b'{"prompt": "x", "question": "y"}', ["'prompt' and 'question'", "keep one"]),
         (b'{"prompt": "x", "answer": "y", "output": "z"}', ["'answer' and 'output'"]),
@@ -163,7 +215,7 @@ def test_dataset_folder(tmp_path, saved):
         folder.mkdir()
         rows.to_parquet(folder / "train-0.parquet")
     assert [task.text for task in load_tasks(folder)] == ["q0", "q1", "q2"]
-    assert [task.reference for task in load_tasks(folder, limit=2)] == ["0", "1"]
+    assert [task.answer for task in load_tasks(folder, limit=2)] == ["0", "1"]
 
 
 def test_dataset_with_several_splits_names_them(tmp_path):
@@ -178,8 +230,9 @@ def test_dataset_with_several_splits_names_them(tmp_path):
 def test_csv(tmp_path):
     path = tmp_path / "tasks.csv"
     path.write_text('id,question,answer,images,level\na,"two, lines\nhere",4,"[""p.png""]",\nb,x,,,hard\n')
+    (tmp_path / "p.png").write_bytes(PNG)
     first, second = load_tasks(path)
-    assert first == Task(id="a", prompt="two, lines\nhere", reference="4", images=("p.png",))
+    assert first == Task(id="a", prompt=seen("two, lines\nhere"), reference="4")
     assert second == Task(id="b", prompt="x", metadata={"level": "hard"})
 
 
@@ -210,7 +263,7 @@ def test_parquet(tmp_path):
     parquet.write_table(pyarrow.Table.from_pylist(rows), path)
     tasks = list(load_tasks(path))
     assert [task.text for task in tasks] == [f"[user]\n{i}?" for i in range(200)]
-    assert tasks[7].reference == "7"
+    assert tasks[7].answer == "7"
     assert tasks[7].metadata == {"share": None}
 
 
@@ -226,7 +279,7 @@ def test_parquet_bytes_are_refused(tmp_path):
 def test_bundled_problems_load(request):
     tasks = list(load_tasks(request.config.rootpath / "recipes" / "text" / "data" / "gsm8k_24.jsonl"))
     assert len(tasks) == 24
-    assert all(len(task.text) < 250 and "\n#### " in task.reference for task in tasks)
+    assert all(len(task.text) < 250 and "\n#### " in task.answer for task in tasks)
 
 
 JSON = st.recursive(

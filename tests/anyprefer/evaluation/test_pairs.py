@@ -9,6 +9,12 @@ import pytest
 from anyprefer.errors import DataError
 from anyprefer.evaluation.pairs import load_pairs, save_pairs
 
+COLUMNS = "preference data has the columns prompt, chosen and rejected, as exports do"
+ANOTHER = (
+    "chosen goes on with a message of the role 'user', which is not the prompt: give the answer alone, or the very prompt in "
+    "front of it"
+)
+
 
 def write(path: Path, *rows: dict[str, Any]) -> Path:
     file = path / "data.jsonl"
@@ -17,7 +23,7 @@ def write(path: Path, *rows: dict[str, Any]) -> Path:
 
 
 def test_preference_rows_are_taken_as_they_are(tmp_path: Path) -> None:
-    chat = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "good"}]
+    chat = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "<think>Hm.</think>good"}]
     found = load_pairs(
         write(
             tmp_path,
@@ -65,7 +71,9 @@ def test_no_label_reaches_the_judge(tmp_path: Path) -> None:
     ("row", "reason"),
     [
         ({"chosen": "same ", "rejected": "same"}, "chosen and rejected are the same text"),
-        ({"chosen": "x"}, "chosen or rejected is missing or no text"),
+        ({"chosen": "x"}, f"rejected is missing: {COLUMNS}"),
+        ({"chosen": " ", "rejected": "x"}, "chosen or rejected is empty"),
+        ({"chosen": [{"role": "user", "content": "another"}, {"role": "assistant", "content": "x"}], "rejected": "y"}, ANOTHER),
         ({"choices": {"text": ["a"], "label": ["A"]}, "answerKey": "A"}, "only one choice"),
         ({"choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "E"}, "answerKey 'E' is none of the choices"),
         ({"choices": ["a", "b"], "answerKey": "A"}, "choices is not {text: [...], label: [...]}"),
@@ -89,6 +97,24 @@ def test_reference_alone_asks_for_samples_and_uses_them(tmp_path: Path) -> None:
     assert [task.id for task in load_pairs(file).unsampled] == ["a"]
     pair = load_pairs(file, responses={"a": ["Answer: 18", "Answer: 20"]}).pairs[0]
     assert (pair.right, pair.wrong) == ("Answer: 18", "Answer: 20")
+
+
+def test_conversation_without_a_column_of_its_own_is_the_task(tmp_path: Path) -> None:
+    asked = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "6*3?"}]
+    sides = {name: [*asked, {"role": "assistant", "content": text}] for name, text in (("chosen", "18"), ("rejected", "20"))}
+    pair = load_pairs(write(tmp_path, {"id": "a", **sides})).pairs[0]
+    assert (pair.task.text, pair.right, pair.wrong) == ("[system]\nBe brief.\n\n[user]\n6*3?", "18", "20")
+
+
+def test_lineage_of_an_export_reaches_no_tool(tmp_path: Path) -> None:
+    row = {
+        "prompt": [{"role": "user", "content": "6*3?"}], "chosen": [{"role": "assistant", "content": "18"}],
+        "rejected": [{"role": "assistant", "content": "20"}], "task_id": "a", "evidence": "[]", "critique": "20 is wrong",
+        "metadata": '{"source": "book"}', "reference": "18", "review": "", "chosen_origin": "reference",
+    }  # fmt: skip
+    (tmp_path / "train.jsonl").write_text(json.dumps(row) + "\n")
+    task = load_pairs(tmp_path).pairs[0].task
+    assert (task.metadata, task.reference) == ({"source": "book"}, None)
 
 
 def test_saved_pairs_load_again(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lineage import EDITED, FROM_REFERENCE, SWAPPED, evidence, side
 
 from anyprefer.report.archive import MOST_LINES, NO_PAIR, fold, index_row, unpack, write_archive
 from anyprefer.types import (
     Attempt,
     Candidate,
     Critique,
-    Evidence,
     Failure,
     Message,
     PreferencePair,
@@ -31,10 +31,11 @@ HOSTILE = "</script><script>alert(1)</script><!-- \0 \u202e ]]> <img src=x onerr
 
 
 def make_record(number=0, text="", **changes):
-    pair = PreferencePair(chosen=f"good {text}", rejected=f"bad {text}", chosen_score=9, rejected_score=2.5)
+    pair = PreferencePair(chosen=side(0, f"good {text}", 9), rejected=side(1, f"bad {text}", 2.5))
     attempt = Attempt(
-        round=0, prompts=Prompts(), candidates=(Candidate(index=0, text=pair.chosen), Candidate(index=1, text=pair.rejected)),
-        tool_calls=(ToolCall(tool="python", args={"code": text}),), evidence=(Evidence(tool="search", content=text, seconds=1),),
+        round=0, prompts=Prompts(),
+        candidates=(Candidate(index=0, output=pair.chosen.output), Candidate(index=1, output=pair.rejected.output)),
+        tool_calls=(ToolCall(tool="python", args={"code": text}),), evidence=(evidence(None, text, tool="search"),),
         pair=pair, critique=Critique(analysis="fine", score=8),
     )  # fmt: skip
     values = {"task": Task(id=f"t{number}", prompt=f"question {number} {text}", reference="42"), "status": "accepted"}
@@ -145,6 +146,25 @@ def test_a_pair_that_a_reviewer_turned_down_keeps_its_numbers():
     assert index_row(record)["margin"] == 6.5
     assert "failure" not in index_row(record)
     assert "good" in blocks_of(write([record])[0])["texts"][0]
+
+
+@pytest.mark.parametrize(
+    ("record", "scores"),
+    [
+        (SWAPPED, {"chosen": 2.0, "rejected": 9.0, "margin": -7.0}),
+        (EDITED, {"rejected": 2.0}),
+        (FROM_REFERENCE, {"rejected": 2.0}),
+    ],
+)
+def test_a_side_that_no_judge_scored_has_no_score_in_the_list(record, scores):
+    row = index_row(record)
+    assert {name: row[name] for name in ("chosen", "rejected", "margin") if name in row} == scores
+
+
+def test_a_search_reads_an_edit_and_no_thoughts():
+    texts = blocks_of(write([EDITED])[0])["texts"][0]
+    assert "by hand" in texts
+    assert "six sevens" not in texts
 
 
 def test_the_list_shows_the_last_message_without_control_characters():

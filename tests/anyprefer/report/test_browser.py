@@ -46,7 +46,7 @@ def test_ranges_leave_out_what_has_no_value(page):
     expect_count(page, 13)
     page.fill("#pairs-reward-min", "")
     page.fill("#pairs-margin-max", "9")
-    expect_count(page, 137)
+    expect_count(page, 136)
     page.select_option("#pairs-rounds", "1")
     page.fill("#pairs-margin-max", "1")
     expect_count(page, 9)
@@ -64,7 +64,19 @@ def test_order_by_heading_and_by_choice(page):
     page.click("[data-page=last]")
     page.select_option("#pairs-sort", "-margin")
     page.click("[data-page=last]")
-    playwright.expect(page.locator("#pairs-rows .id").last).to_have_text("pairless")
+    playwright.expect(page.locator("#pairs-rows .id").last).to_have_text("edit")
+
+
+def test_missing_scores_and_turned_margins_are_listed_filtered_and_ordered(chromium, lineages):
+    with opened(chromium, lineages) as page:
+        playwright.expect(page.locator("#pairs-count")).to_have_text(re.compile("^7 of 7 records"))
+        cells = {line.locator(".id").inner_text(): line.inner_text() for line in page.locator("#pairs-rows tr").all()}
+        assert "\u2013 : 2" in cells["reference"]
+        assert "2 : 9" in cells["swapped"]
+        page.select_option("#pairs-sort", "margin")
+        playwright.expect(page.locator("#pairs-rows .id").first).to_have_text("swapped")
+        page.fill("#pairs-margin-max", "-1")
+        playwright.expect(page.locator("#pairs-count")).to_have_text(re.compile("^1 of 7 records"))
 
 
 def test_pages_of_fifty(page):

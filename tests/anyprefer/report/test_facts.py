@@ -1,17 +1,20 @@
 """What the report says about a run: numbers, tools, rewrites, causes of failure and cases."""
 
 import pytest
+from lineage import ACCEPTED, EDITED, FROM_REFERENCE, SILENT, SWAPPED, TWO_GENERATORS, evidence, side
+from lineage import make_attempt as lineage_attempt
+from lineage import make_record as lineage_record
 
 from anyprefer.report.cases import overlap
 from anyprefer.report.facts import RunFacts
 from anyprefer.report.failures import by_count
+from anyprefer.report.figures import score_charts, tool_charts
 from anyprefer.report.shortlist import Shortlist
-from anyprefer.report.tool_effects import leaning
+from anyprefer.report.tool_effects import side_of
 from anyprefer.types import (
     Attempt,
     Candidate,
     Critique,
-    Evidence,
     Failure,
     PreferencePair,
     PreferenceRecord,
@@ -23,20 +26,21 @@ from anyprefer.types import (
 )
 
 WORDS = ("It is 42.", "It is 41.", "It is forty-two.")
+FINDINGS = (("6*7 = 42", True), ("6*7 = 41", False), ("no equation to check", None))
 
 
-def attempt(round_=0, scores=(9, 2, 5), reward=8, findings=("1 equation is right.", "6*7 = 41 is wrong", "no equation to check")):
+def attempt(round_=0, scores=(9, 2, 5), reward=8, findings=FINDINGS):
     """Three candidates; the first and the second are the pair, none where the reward is None."""
     best, worst = scores[0], scores[1]
     return Attempt(
         round=round_,
         prompts=Prompts(target="Take care." if round_ else "", version=round_),
-        candidates=tuple(Candidate(index=i, text=text) for i, text in enumerate(WORDS)),
-        evidence=tuple(Evidence(tool="calculator", candidate=i, content=text, seconds=0.5) for i, text in enumerate(findings)),
+        candidates=tuple(Candidate(index=i, output=text) for i, text in enumerate(WORDS)),
+        evidence=tuple(evidence(i, text, supports) for i, (text, supports) in enumerate(findings)),
         verdicts=tuple(Verdict(candidate=i, analysis="", score=score, scores=(score, score)) for i, score in enumerate(scores)),
         pair=None
         if reward is None
-        else PreferencePair(chosen=WORDS[0], rejected=WORDS[1], chosen_score=best, rejected_score=worst),
+        else PreferencePair(chosen=side(0, WORDS[0], best, round_), rejected=side(1, WORDS[1], worst, round_)),
         critique=Critique(analysis="No contrast: 4 and 4" if reward is None else "fine", score=reward),
     )
 
@@ -75,44 +79,95 @@ def test_a_pair_counts_as_its_reviewer_left_it():
     facts = facts_of(record("a", attempt(), review=Review(decision="swap")), record("b", attempt(), status="rejected",
                      review=Review(decision="reject", reason="no")))  # fmt: skip
     assert facts.decisions == {"swap": 1, "reject": 1}
-    assert len(facts.margins) == 1
+    assert list(facts.margins) == [-7]
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
+    ("record", "chosen", "rejected", "authors"),
     [
-        ("14 + 5 = 40 is wrong: 14 + 5 = 19\n1 equation is right.", "against"),
-        ("2 equations are right.", "for"),
-        ("no equation to check", "neither"),
-        ("The final answer of this response is 4. All 5 responses give it.", "for"),
-        ("This response's code fails 1 of 3 tests", "against"),
-        ("Birthright is a noun.", "neither"),
+        (ACCEPTED, [9], [2], {"openai:big": {"chosen": 1}, "openai:small": {"rejected": 1}}),
+        (TWO_GENERATORS, [9], [2], {"openai:big": {"chosen": 1}, "openai:small": {"rejected": 1}}),
+        (SWAPPED, [2], [9], {"openai:small": {"chosen": 1}, "openai:big": {"rejected": 1}}),
+        (EDITED, [], [2], {"a person": {"chosen": 1}, "openai:small": {"rejected": 1}}),
+        (FROM_REFERENCE, [], [2], {"the task's reference": {"chosen": 1}, "openai:small": {"rejected": 1}}),
     ],
 )
-def test_findings_are_read_by_their_words(content, expected):
-    assert leaning(content) == expected
+def test_scores_and_authors_belong_to_the_sides_as_they_are(record, chosen, rejected, authors):
+    facts = facts_of(record)
+    assert (list(facts.chosen), list(facts.rejected), facts.authors) == (chosen, rejected, authors)
+    assert list(facts.margins) == ([chosen[0] - rejected[0]] if chosen else [])
+    assert facts.unscored == 2 - len(chosen) - len(rejected)
+
+
+@pytest.mark.parametrize(
+    ("record", "others"), [(ACCEPTED, [5]), (SWAPPED, [5]), (EDITED, [5]), (TWO_GENERATORS, [5]), (FROM_REFERENCE, [9, 5])]
+)
+def test_a_response_that_a_reviewer_replaced_is_not_among_those_in_no_pair(record, others):
+    assert list(facts_of(record).others) == others
+
+
+def test_certainty_is_that_of_the_pair_as_it_is():
+    assert list(facts_of(TWO_GENERATORS, EDITED, SWAPPED, FROM_REFERENCE).certainties) == [0.8, 0.8]
+
+
+def test_charts_hold_pairs_with_missing_scores_and_turned_margins():
+    pytest.importorskip("matplotlib", reason="needs the extra report")
+    scores, margins = score_charts(facts_of(SWAPPED, EDITED, FROM_REFERENCE))
+    assert margins.summary.endswith("has the lower score: 1.")
+    assert margins.rows[0] == ("-7 to below -6", "1")
+    assert scores.summary.endswith("which no judge saw: 2.")
+    (only,) = score_charts(facts_of(FROM_REFERENCE))
+    assert only.head == ("Judge's score", "rejected", "in no pair")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "expected"),
+    [
+        ({"supports": True}, {"supports": False}, "chosen"), ({"supports": None}, {"supports": True}, "rejected"),
+        ({"supports": False}, {"supports": None}, "rejected"), ({"supports": True}, {"supports": True}, "neither"),
+        ({"supports": True, "value": 0.1}, {"supports": True, "value": 0.9}, "neither"),
+        ({"value": 0.1}, {"value": 0.9}, "rejected"), ({"value": 0.9}, {"value": -3.0}, "chosen"),
+        ({"value": 0.9}, {"value": 0.9}, "neither"), ({"value": 0.9}, {}, "neither"), ({}, {}, "neither"),
+    ],
+)  # fmt: skip
+def test_a_tool_sides_by_what_its_findings_say_to_a_program(chosen, rejected, expected):
+    words = ("6*7 = 42 is wrong", "this is right")  # words do not count
+    found = (evidence(0, words[0], **chosen), evidence(1, words[1], **rejected))
+    assert side_of("calculator", lineage_attempt(evidence=found)) == expected
+
+
+def test_one_finding_against_a_response_outweighs_others_for_it():
+    found = (evidence(0, "a", True), evidence(0, "b", False), evidence(1, "c"))
+    assert side_of("calculator", lineage_attempt(evidence=found)) == "rejected"
+
+
+def test_a_tool_that_looked_at_one_side_sided_with_none():
+    assert side_of("calculator", lineage_attempt(evidence=(evidence(0, "a", True),))) is None
+    assert facts_of(FROM_REFERENCE).tools.tools["calculator"].sided == {}
+
+
+def test_silent_findings_are_no_reading_of_words():
+    facts = facts_of(SILENT)
+    effect = facts.tools.tools["calculator"]
+    assert (effect.calls, effect.readable, effect.sided) == (3, 0, {"neither": 1})
+    assert not list(tool_charts(facts))
 
 
 def test_scores_are_compared_with_what_the_tool_found():
-    effect = facts_of(record("a", attempt()), record("b", attempt(findings=("no equation to check",) * 3))).tools.tools[
-        "calculator"
-    ]
+    effect = facts_of(record("a", attempt()), record("b", attempt(findings=(FINDINGS[2],) * 3))).tools.tools["calculator"]
     assert (effect.calls, effect.failed, effect.seconds) == (6, 0, 3.0)
     assert effect.by_leaning["for"].value == 9
     assert effect.by_leaning["against"].value == 2
-    assert effect.by_leaning["neither"].value == pytest.approx((5 + 9 + 2 + 5) / 4)
+    assert effect.by_leaning["silent"].value == pytest.approx((5 + 9 + 2 + 5) / 4)
     assert effect.same.value == effect.different.value == pytest.approx((7 + 4 + 3) / 3)
     assert effect.sided == {"chosen": 1, "neither": 1}
 
 
 def test_a_failed_tool_is_a_cause_and_no_finding():
-    silent = Evidence(tool="search", content="timed out after 30 s", ok=False, seconds=30)
-    facts = facts_of(
-        record("a", attempt().model_copy(update={"evidence": (silent,)})),
-        record(
-            "b", attempt().model_copy(update={"evidence": (silent.model_copy(update={"content": "timed out after 31.5 s"}),)})
-        ),
-    )
+    failed = [
+        evidence(None, f"timed out after {seconds} s", tool="search").model_copy(update={"ok": False}) for seconds in (30, 31.5)
+    ]
+    facts = facts_of(*(record(name, lineage_attempt(evidence=(one,))) for name, one in zip("ab", failed, strict=True)))
     assert facts.tools.tools["search"].failed == 2
     assert not facts.tools.tools["search"].by_leaning
     (cause,) = by_count(facts.failures.tools)
@@ -150,7 +205,7 @@ def test_rewrites_are_ranked_by_what_they_did():
 
 
 def test_cases_are_chosen_for_their_interest():
-    against = ("6*7 = 42 is wrong: 6*7 = 42", "1 equation is right.", "no equation to check")
+    against = (("6*7 = 42", False), ("6*7 = 41", True), FINDINGS[2])
     gained = record("gain", attempt(reward=2), attempt(1, reward=9))
     judged = record("judge", attempt(findings=against))
     torn = attempt()
@@ -163,8 +218,43 @@ def test_cases_are_chosen_for_their_interest():
     assert cases["gain"].kind == "Largest gain by rewriting"
     assert "reward of 2" in cases["gain"].why.replace("pair of reward 2", "reward of 2")
     assert cases["judge"].kind == "Judge against tool"
-    assert "calculator" in cases["judge"].why
+    assert cases["judge"].why == (
+        "What calculator found speaks better of the rejected response; the judge scored the other 7.0 higher."
+    )
     assert cases["divided"].kind in ("Closest pair", "Judgements divided")
+
+
+def test_a_judge_who_scores_against_the_order_of_the_findings_is_a_case():
+    turned = PreferencePair(chosen=side(0, WORDS[0], 3), rejected=side(1, WORDS[1], 8))
+    (case,) = facts_of(lineage_record("turned", attempt().model_copy(update={"pair": turned}))).cases.cases()
+    assert case.kind == "Judge against tool"
+    assert case.why == "What calculator found speaks better of the chosen response; the judge scored the other 5.0 higher."
+
+
+def test_the_judge_against_a_tool_is_the_judge_before_the_review():
+    swapped = facts_of(record("a", attempt(), review=Review(decision="swap")))
+    assert not [case for case in swapped.cases.cases() if case.kind == "Judge against tool"]
+    against = attempt(findings=(("a", False), ("b", True), FINDINGS[2]))
+    (case,) = facts_of(record("b", against, review=Review(decision="swap"))).cases.cases()
+    assert "the rejected response" in case.why
+    assert case.why.endswith("A reviewer then turned the pair round.")
+
+
+def test_divided_judgements_are_of_the_sides_that_a_judge_saw():
+    verdicts = tuple(
+        Verdict(candidate=i, analysis="", score=5, scores=scores) for i, scores in enumerate(((9.0, 2.0), (2.0, 7.0), (5.0, 5.0)))
+    )
+    plain, edited = (
+        lineage_record("torn", lineage_attempt(verdicts=verdicts), review).model_copy(update={"status": "exhausted"})
+        for review in (None, Review(decision="edit", chosen="By hand."))
+    )
+    assert [case.kind for case in facts_of(plain).cases.cases()] == ["Judgements divided"]
+    assert not list(facts_of(edited).cases.cases())
+
+
+def test_a_pair_with_a_missing_score_says_so():
+    (case,) = facts_of(EDITED).cases.cases()
+    assert case.why.endswith("% of their words, and no judge scored both.")
 
 
 def test_a_record_without_a_pair_is_no_case():

@@ -12,11 +12,17 @@ import pytest
 pytest.importorskip("jinja2", reason="needs the extra report")
 pytest.importorskip("matplotlib", reason="needs the extra report")
 import tomli_w
+from lineage import CARRIED, EDITED, FROM_REFERENCE, SILENT, SWAPPED, TWO_GENERATORS
 from loopback import LoopbackModel, recipe_data
+from old_folders import copy_folder
 from typer.testing import CliRunner
 
 from anyprefer.cli import app
+from anyprefer.data.records import RecordFile
+from anyprefer.data.run_dir import RunDir
+from anyprefer.recipes import parse_recipe
 from anyprefer.report.archive import unpack
+from anyprefer.report.page import write_report
 
 EVIL = "</script><script>alert(1)</script> {{ 7 * 7 }} & <img src=x onerror=alert(1)>"
 
@@ -183,3 +189,69 @@ def test_a_run_whose_every_task_failed_has_a_page(tmp_path):
     assert "No task came as far as a round" in parts["rounds"]
     assert "No record stands out" in parts["cases"]
     assert Path(tmp_path / "r.html").exists()
+
+
+def written(folder, *records):
+    """The page about given records, with its tags taken out, by section."""
+    folder.mkdir(exist_ok=True)
+    files = RunDir(folder)
+    files.lock.write_text(files.lock_of(parse_recipe(recipe_data("http://127.0.0.1:1/v1")), "abc", {}).text)
+    with RecordFile(files.records) as file:
+        for record in records:
+            file.append(record)
+    page = write_report(folder).path.read_text(encoding="utf-8").replace("<mark>", "").replace("</mark>", "")
+    return {name: " ".join(html.unescape(re.sub(r"<[^>]*>", " ", part)).split()) for name, part in sections(page).items()}
+
+
+BIG, SMALL = "response 1 of round 1, openai:big", "response 2 of round 1, openai:small"
+
+
+@pytest.mark.parametrize(
+    ("record", "chosen", "rejected", "authors"),
+    [
+        (TWO_GENERATORS, f"chosen 9 of 10 {BIG} It is 42.", f"rejected 2 of 10 {SMALL} It", "openai:big 1 0 openai:small 0 1"),
+        (SWAPPED, f"chosen 2 of 10 {SMALL} It is 41.", f"rejected 9 of 10 {BIG} It is 42.", "openai:big 0 1 openai:small 1 0"),
+        (EDITED, "chosen no score a person It is 42, by hand.", f"rejected 2 of 10 {SMALL} It", "a person 1 0 openai:small 0 1"),
+        (
+            FROM_REFERENCE, "chosen no score the task's reference Forty-two, that is 42.", f"rejected 2 of 10 {SMALL} It is 41.",
+            "openai:small 0 1 the task's reference 1 0",
+        ),
+    ],
+)  # fmt: skip
+def test_a_page_says_whose_the_sides_are(tmp_path, record, chosen, rejected, authors):
+    parts = written(tmp_path, record)
+    assert chosen in parts["cases"]
+    assert rejected in parts["cases"]
+    assert f"Author Chosen Rejected {authors}" in parts["rounds"]
+
+
+def test_a_case_study_shows_thoughts_findings_certainty_and_review(tmp_path):
+    cases = written(tmp_path / "plain", TWO_GENERATORS)["cases"]
+    assert "Certainty 80 %" in cases
+    assert "Thoughts, 24 characters six sevens are forty-two" in cases
+    assert "calculator speaks for it, 4 of 5 votes 6*7 = 42" in cases
+    assert "calculator speaks against it 6*7 = 41" in cases
+    carried = written(tmp_path / "carried", CARRIED)["cases"]
+    assert f"chosen 9 of 10 {BIG} It is 42. Thoughts, 24 characters six sevens are forty-two calculator speaks for it" in carried
+    swapped = written(tmp_path / "swapped", SWAPPED)["cases"]
+    assert "Reviewed: swap, by Ann: the wrong way round. The critic saw the pair as it was before." in swapped
+
+
+@pytest.mark.parametrize(
+    ("record", "sided"),
+    [
+        (SILENT, "said nothing that a program can read"), (FROM_REFERENCE, "was never about both sides"),
+        (TWO_GENERATORS, "chosen 1"),
+    ],
+)  # fmt: skip
+def test_the_tools_table_says_whom_a_tool_sided_with(tmp_path, record, sided):
+    shown = written(tmp_path, record)["tools"]
+    assert re.search(rf"calculator 3 0 0\.50 [\d.]* ?[\d.]+ {sided} ", shown), shown
+
+
+def test_findings_of_an_earlier_version_are_not_read_by_their_words(tmp_path):
+    parts = sections(write_report(copy_folder("run_before", tmp_path) / "out").path.read_text(encoding="utf-8"))
+    assert parts["tools"].count("<td>said nothing that a program can read</td>") == 2
+    assert "<svg" not in parts["tools"]
+    assert "<article" in parts["cases"]
+    assert "speaks" not in parts["cases"]

@@ -3,11 +3,13 @@
 import json
 
 import pytest
+from lineage import CARRIED, EDITED, FROM_REFERENCE, LAID_OUT, SILENT, SWAPPED, THOUGHTS, TWO_GENERATORS
 from report_page import BIG_SEED, EVIL, expect_count, expect_open, make_record, opened
 
-from anyprefer.types import PreferenceRecord
+from anyprefer.types import PreferencePair, PreferenceRecord
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+RECORDS = {record.task.id: record for record in (TWO_GENERATORS, SWAPPED, EDITED, LAID_OUT, FROM_REFERENCE, SILENT, CARRIED)}
 pytestmark = [pytest.mark.timeout(120), pytest.mark.filterwarnings("default")]
 
 
@@ -23,7 +25,7 @@ def test_a_record_opens_with_its_whole_lineage(page):
         "print(1)",
         "correct sum",
         "single scores 8, 10",
-        "cut off at its length limit",
+        "cut off",
         "failed",
         "boom",
         "prices are known",
@@ -45,7 +47,8 @@ def test_a_record_opens_with_its_whole_lineage(page):
     ("record", "expected"),
     [
         ("failed", ["ModelCallError in judge", "timed out"]), ("pairless", ["No round made a pair", "No contrast at all."]),
-        ("image", ["Prompt, system", "Be kind.", "cats/one.png"]), ("reject", ["Reviewed: reject", "both are bad", "Chosen"]),
+        ("image", ["Prompt, system", "Be kind.", "Describe it.", "ca" * 32, "image/png"]),
+        ("reject", ["Reviewed: reject", "both are bad", "Chosen"]),
         ("swap", ["Reviewed by Ann: swap"]), ("edit", ["by hand"]), ("surrogate", [r"half \ud83d"]), ("long", ["Apples cost 1"]),
     ],
 )  # fmt: skip
@@ -61,6 +64,80 @@ def test_a_swapped_pair_is_shown_as_the_reviewer_left_it(chromium, report):
     with opened(chromium, f"{report}#record=swap") as page:
         expect_open(page, "swap")
         assert page.locator("#pairs-record-body .pair mark").all_inner_texts() == ["2", "1"]
+
+
+@pytest.mark.parametrize(
+    ("record", "chosen", "rejected", "facts"),
+    [
+        (
+            "generators", "Chosen scored 9 of 10\nresponse 1 of round 1, openai:big\nIt is 42.",
+            "Rejected scored 2 of 10\nresponse 2 of round 1, openai:small\nIt is 41.", ["Margin\n7", "Certainty\n80 %"],
+        ),
+        (
+            "swapped", "Chosen scored 2 of 10\nresponse 2 of round 1, openai:small\nIt is 41.",
+            "Rejected scored 9 of 10\nresponse 1 of round 1, openai:big\nIt is 42.",
+            ["Margin\n-7", "The critic saw the pair as it was before the review."],
+        ),
+        (
+            "edited", "Chosen no score\na person\nIt is 42, by hand.",
+            "Rejected scored 2 of 10\nresponse 2 of round 1, openai:small\nIt is 41.", ["Margin\nnone"],
+        ),
+        (
+            "laid-out", "Chosen scored 9 of 10\nresponse 1 of round 1, openai:big\nIt is 42.",
+            "Rejected no score\na person\nIt is 40.", ["Margin\nnone"],
+        ),
+        (
+            "reference", "Chosen no score\nthe task's reference\nForty-two, that is 42.",
+            "Rejected scored 2 of 10\nresponse 2 of round 1, openai:small\nIt is 41.",
+            ["Margin\nnone", "The chosen side is the task's reference"],
+        ),
+        (
+            "carried", "Chosen scored 9 of 10\nresponse 1 of round 1, openai:big\nIt is 42.",
+            "Rejected scored 1 of 10\nresponse 2 of round 2, openai:small\nIt is 44.",
+            ["Margin\n8", "The chosen side is response 1 of round 1, openai:big"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_side_says_whose_it_is_and_what_it_scored(chromium, lineages, record, chosen, rejected, facts):
+    with opened(chromium, f"{lineages}#record={record}") as page:
+        expect_open(page, record)
+        sides = page.locator("#pairs-record-body .pair > section")
+        assert [text.replace("\n\n", "\n") for text in sides.all_inner_texts()] == [chosen, rejected]
+        text = page.locator("#pairs-record-body").inner_text()
+        assert [part for part in facts if part not in text] == []
+        own = page.evaluate(
+            "record => readRecord(record).then((one) => pairAfterReview(bestAttempt(one).pair, one.review))",
+            list(RECORDS).index(record),
+        )
+        assert PreferencePair.model_validate(own) == RECORDS[record].pair
+
+
+def test_a_response_is_marked_in_the_round_that_sampled_it(chromium, lineages):
+    with opened(chromium, f"{lineages}#record=carried") as page:
+        expect_open(page, "carried")
+        marks = [
+            card.locator("h5 .badge").all_inner_texts()
+            for card in page.locator("details.round").nth(1).locator(".candidate").all()
+        ]
+        assert marks == [[], ["rejected"]]
+
+
+def test_candidates_show_thoughts_endings_and_what_findings_say_to_a_program(chromium, lineages):
+    with opened(chromium, f"{lineages}#record=generators") as page:
+        expect_open(page, "generators")
+        first, second, third = page.locator(".candidate").all()
+        thoughts = first.locator("details")
+        playwright.expect(thoughts.locator("summary")).to_have_text(f"Thoughts, {len(THOUGHTS)} characters")
+        playwright.expect(thoughts.locator(".text")).to_be_hidden()
+        thoughts.locator("summary").click()
+        playwright.expect(thoughts.locator(".text")).to_have_text(THOUGHTS)
+        assert "speaks for it, 4 of 5 votes" in first.inner_text()
+        assert "speaks against it" in second.inner_text()
+        assert "cut off" in third.inner_text()
+        assert third.locator("details").count() == third.locator(".badge").count() == 0
+        page.evaluate("location.hash = 'record=silent'")
+        expect_open(page, "silent")
+        assert page.locator(".evidence .badge").count() == 0
 
 
 def test_hostile_texts_are_shown_and_do_nothing(page):

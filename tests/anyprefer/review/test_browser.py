@@ -123,5 +123,7 @@ def test_ten_decisions_by_keyboard(run: Path) -> None:
     assert decisions == {f"t{i:02}": decision for i, decision in enumerate(expected)}
     assert records["t03"].status == "rejected"
     assert records["t04"].pair is not None
-    assert records["t04"].pair.chosen == "22 sheep."
+    assert records["t04"].pair.chosen.text == "22 sheep."
+    assert (records["t04"].pair.chosen.origin.kind, records["t04"].pair.rejected.origin.kind) == ("person", "candidate")
+    assert records["t04"].review.rejected is None, "a side that was left as it is was not sent"
     assert "9 pairs" in anyprefer(run, "export", "run", "--to", "pairs")

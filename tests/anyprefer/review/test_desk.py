@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lineage import against_reference, make_attempt, make_record, side
 from loopback import LoopbackModel, recipe_data
 from rich.console import Console
 
@@ -18,7 +20,7 @@ from anyprefer.review.desk import Desk, open_desk
 from anyprefer.runs.progress import Progress
 from anyprefer.runs.session import Session, run_session
 from anyprefer.runs.summary import Summary
-from anyprefer.types import Review
+from anyprefer.types import PERSON, PreferencePair, Review, Side
 
 ACCEPT = Review(decision="accept")
 NUM_TASKS = 6
@@ -151,4 +153,50 @@ def test_agreement_counts_orders(model: LoopbackModel, tmp_path: Path) -> None:
     assert found.decisions == {"accept": 2, "swap": 1, "edit": 1, "reject": 1}
     assert found.agreed == 0.75
     assert sum(count for _, count in found.by_margin.values()) == 4
-    assert "kept the judge's order in 75.0 %" in "\n".join(found.lines())
+    assert "kept the order in 75.0 %" in "\n".join(found.lines())
+
+
+def test_agreement_knows_turned_and_missing_margins() -> None:
+    accept, swap = Review(decision="accept"), Review(decision="swap")
+    turned = make_attempt(pair=PreferencePair(chosen=side(0, "It is 42.", 3), rejected=side(1, "It is 41.", 3.5)))
+    found = measure_agreement([
+        make_record("a", against_reference(), accept), make_record("b", against_reference(), swap),
+        make_record("c", turned, accept), make_record("d", review=swap),
+    ])  # fmt: skip
+    assert found.agreed == 0.5
+    assert found.by_margin == {-1: (1, 1), 7: (0, 1)}
+
+
+def test_only_what_a_person_wrote_becomes_a_persons(model: LoopbackModel, tmp_path: Path) -> None:
+    run(tmp_path, model.url)
+
+    async def edit(desk: Desk) -> tuple[PreferencePair, ...]:
+        pairs = []
+        for item, name in zip(desk.items, ("chosen", "rejected"), strict=False):
+            assert item.attempt.pair is not None
+            unchanged = {"chosen": item.attempt.pair.chosen.text + "\n", "rejected": item.attempt.pair.rejected.text + "\n"}
+            desk.decide(item.task.id, Review.model_validate({"decision": "edit", **unchanged, name: "by hand"}))
+            pairs.append(item.attempt.pair)
+        await desk.apply()
+        return tuple(pairs)
+
+    before = at_the_desk(tmp_path, edit)
+    after = [record.pair for record in RecordFile(tmp_path / "out" / "records.jsonl")]
+    written = Side(origin=PERSON, output="by hand")
+    assert after[0] == before[0].model_copy(update={"chosen": written})
+    assert after[1] == before[1].model_copy(update={"rejected": written})
+
+
+def test_decisions_of_earlier_code_are_read(model: LoopbackModel, tmp_path: Path) -> None:
+    run(tmp_path, model.url)
+    line = {"task_id": "t0", "review": {"decision": "edit", "reason": "", "chosen": "by hand", "rejected": None, "reviewer": ""}}
+    (tmp_path / "out" / "reviews.jsonl").write_text(json.dumps({**line, "time": 1.0}) + "\n")
+    assert at_the_desk(tmp_path, lambda desk: desk.decisions) == {"t0": Review(decision="edit", chosen="by hand")}
+
+
+def test_checkpoints_of_earlier_code_are_not_reviewed(model: LoopbackModel, tmp_path: Path) -> None:
+    run(tmp_path, model.url)
+    lock = tmp_path / "out" / "recipe.lock.toml"
+    lock.write_text(re.sub(r"^format = .*$", "", lock.read_text(), flags=re.MULTILINE))
+    with pytest.raises(RunFolderError, match="was made by earlier code"):
+        at_the_desk(tmp_path, lambda desk: None)

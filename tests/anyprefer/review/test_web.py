@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 pytest.importorskip("jinja2", reason="needs the extra review")
+from lineage import FROM_REFERENCE, SILENT, TWO_GENERATORS, make_attempt, make_record, side
 from loopback import LoopbackModel, recipe_data
 from rich.console import Console
 from starlette.testclient import TestClient
@@ -19,8 +22,12 @@ from anyprefer.review.desk import Desk, open_desk
 from anyprefer.review.web import POLICY, make_app
 from anyprefer.runs.progress import Progress
 from anyprefer.runs.session import Session, run_session
+from anyprefer.runs.synthesizer import Waiting
+from anyprefer.types import PreferencePair, PreferenceRecord
 
 TOKEN = "t0ken"
+CUT_PAIR = PreferencePair(chosen=side(2, "It is fort", 5), rejected=side(1, "It is 41.", 2))
+CUT = make_record("cut", make_attempt(pair=CUT_PAIR))
 EVIL = "<script>alert(1)</script> & <img src=x onerror=alert(1)>"
 
 
@@ -88,6 +95,53 @@ def test_text_of_models_is_never_markup(tmp_path: Path) -> None:
         assert page.count("<script") == 1
 
     with_page(tmp_path, work, prompt=EVIL)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What the page asks of a desk, without a run behind it."""
+
+    items: list[Waiting]
+    decisions: dict[str, Any] = field(default_factory=dict)
+    folder: Path = Path("run")
+
+
+def item_of(record: PreferenceRecord) -> str:
+    """How the page shows the pair of a record, as text."""
+    waiting = Waiting(record.task, record.attempts[0], {"reasons": ("every pair is reviewed",)})
+    app = make_app(cast("Desk", Shelf([waiting])), TOKEN, lambda: None)
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        client.get(f"/?token={TOKEN}")
+        shown: str = client.get("/items/0").json()["html"]
+    return " ".join(re.sub(r"<[^>]*>", " ", re.sub("</?mark>", "", shown)).split())
+
+
+@pytest.mark.parametrize(
+    ("record", "parts"),
+    [
+        (
+            TWO_GENERATORS,
+            [
+                "chosen 9 of 10 response 1 of round 1, openai:big It is 42. Thoughts, 24 characters six sevens are forty-two",
+                "Judge analysis 0 calculator speaks for it, 4 of 5 votes 6*7 = 42",
+                "rejected 2 of 10 response 2 of round 1, openai:small It is 41. Judge analysis 1 calculator speaks against it",
+                "Certainty 80 %",
+            ],
+        ),
+        (
+            FROM_REFERENCE,
+            [
+                "chosen no score the task&#39;s reference Forty-two, that is 42. rejected",
+                "rejected 2 of 10 response 2 of round 1, openai:small It is 41. Judge analysis 1",
+            ],
+        ),
+        (SILENT, ["Judge analysis 0 calculator looked at 0 rejected"]),
+        (CUT, ["chosen 5 of 10 response 3 of round 1, openai:small, cut off It is fort Judge analysis 2"]),
+    ],
+)
+def test_a_side_says_whose_it_is_and_what_was_found_about_it(record: PreferenceRecord, parts: list[str]) -> None:
+    shown = item_of(record)
+    assert [part for part in parts if part not in shown] == []
 
 
 @pytest.mark.parametrize(

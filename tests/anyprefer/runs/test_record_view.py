@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
+from lineage import CARRIED, EDITED, FROM_REFERENCE, SWAPPED, THOUGHTS, TWO_GENERATORS, evidence, side
 from rich.console import Console
 
 from anyprefer.data.records import RecordFile
@@ -13,7 +14,6 @@ from anyprefer.types import (
     Attempt,
     Candidate,
     Critique,
-    Evidence,
     Knowledge,
     PreferencePair,
     PreferenceRecord,
@@ -29,16 +29,16 @@ def attempt(round_: int, **changes: object) -> Attempt:
     values = {
         "round": round_, "prompts": Prompts(judge="Mind the units.", version=round_) if round_ else Prompts(),
         "candidates": (
-            Candidate(index=0, text="4 [bold]apples[/bold]"), Candidate(index=1, text="\x1b[31mfive", finish_reason="length"),
+            Candidate(index=0, output="4 [bold]apples[/bold]"), Candidate(index=1, output="\x1b[31mfive", ending="cut"),
         ),
         "tool_calls": tuple(ToolCall(tool="python", args={"program": "print(4)"}, candidate=i, why="to count") for i in range(2)),
-        "evidence": (Evidence(tool="python", candidate=1, content="they differ", seconds=0.1),
-                     Evidence(tool="search", content="no network", ok=False, seconds=0.1)),
+        "evidence": (evidence(1, "they differ", False, tool="python", votes=(1, 5), value=0.25),
+                     evidence(None, "no network", tool="search").model_copy(update={"ok": False})),
         "knowledge": Knowledge(text="There are four."),
         "verdicts": (
             Verdict(candidate=0, analysis="right", score=8.5, scores=(8, 9)), Verdict(candidate=1, analysis="wrong", score=2),
         ),
-        "pair": PreferencePair(chosen="4 apples", rejected="five", chosen_score=8.5, rejected_score=2),
+        "pair": PreferencePair(chosen=side(0, "4 apples", 8.5, round_), rejected=side(1, "five", 2, round_), certainty=0.8),
         "critique": Critique(analysis="a fine pair", score=9), **changes,
     }  # fmt: skip
     return Attempt.model_validate(values)
@@ -60,13 +60,54 @@ def printed(record: PreferenceRecord) -> str:
 def test_every_part_of_every_round_is_shown() -> None:
     text = printed(RECORD)
     parts = [
-        "apples-1", "How many apples?", "round 1", "response 1", "cut off: length", "python for 2 responses", "because: to count",
-        "program = print(4)", "python on response 2", "they differ", "failed: no network", "There are four.", "response 1: 8.5",
-        "single scores: 8, 9", "No contrast.", "round 2", "guidance of the judge", "Mind the units.", "chosen (8.5)",
-        "reward 9/10", "2 rounds, the pair of round 2", "openai:m: 4 calls",
+        "apples-1", "How many apples?", "round 1", "response 1", "five [cut off]", "python for 2 responses", "because: to count",
+        "program = print(4)", "python on response 2, speaks against it, 1 of 5 votes, value 0.25", "they differ",
+        "failed: no network",
+        "There are four.", "response 1: 8.5",
+        "single scores: 8, 9", "No contrast.", "round 2", "guidance of the judge", "Mind the units.",
+        "chosen (8.5 of 10; response 1 of round 2)",
+        "certainty 80 %", "reward 9/10", "2 rounds, the pair of round 2", "openai:m: 4 calls",
     ]  # fmt: skip
     places = [text.find(part) for part in parts]
     assert -1 not in places, parts[places.index(-1)]
+
+
+CHOSEN, REJECTED = "response 1 of round 1, openai:big", "response 2 of round 1, openai:small"
+
+
+@pytest.mark.parametrize(
+    ("record", "sides"),
+    [
+        (TWO_GENERATORS, [f"chosen (9 of 10; {CHOSEN})", f"rejected (2 of 10; {REJECTED})"]),
+        (SWAPPED, [f"chosen (2 of 10; {REJECTED})", f"rejected (9 of 10; {CHOSEN})"]),
+        (EDITED, ["chosen (no score; a person)", f"rejected (2 of 10; {REJECTED})"]),
+        (CARRIED, [f"chosen (9 of 10; {CHOSEN})", "rejected (1 of 10; response 2 of round 2, openai:small)"]),
+        (FROM_REFERENCE, ["chosen (no score; the task's reference)", f"rejected (2 of 10; {REJECTED})"]),
+    ],
+)
+def test_a_side_says_whose_it_is_and_what_it_scored(record: PreferenceRecord, sides: list[str]) -> None:
+    lines = [line.strip() for line in printed(record).splitlines() if line.strip().startswith(("chosen (", "rejected ("))]
+    assert lines[-2:] == sides
+    assert len(lines) == (4 if record.review else 2), "a pair that a reviewer changed is shown as it was, too"
+
+
+def test_an_edit_is_shown() -> None:
+    assert "It is 42, by hand." in printed(EDITED)
+
+
+def test_thoughts_are_counted_and_not_shown() -> None:
+    text = printed(TWO_GENERATORS)
+    assert f"thought: {len(THOUGHTS)} characters" in text
+    assert text.count("thought:") == 1
+    assert THOUGHTS not in text
+
+
+@pytest.mark.parametrize(("ending", "name"), [("cut", "cut off"), ("filtered", "filtered"), ("failed", "failed")])
+def test_endings_that_are_not_whole_are_named(ending: str, name: str) -> None:
+    shown = printed(RECORD.model_copy(update={"attempts": (attempt(0, candidates=(
+        Candidate.model_validate({"index": 0, "output": "abc", "ending": ending}),), verdicts=(), evidence=()),),
+        "best_attempt": 0}))  # fmt: skip
+    assert f"abc [{name}]" in shown
 
 
 def test_text_of_models_is_neither_markup_nor_terminal_codes() -> None:

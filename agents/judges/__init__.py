@@ -1,0 +1,1 @@
+"""Judges: ways of scoring candidates behind one interface, and wrappers around any of them."""

@@ -1,0 +1,37 @@
+"""The ways of judging by name: what `judge.method` of a recipe may be."""
+
+from collections.abc import Callable
+from typing import cast
+
+from anyprefer.agents.judges.base import Judge, JudgeSetup
+from anyprefer.registry import Registry
+
+Factory = Callable[[JudgeSetup], Judge]
+
+JUDGES = Registry(
+    kind="judge",
+    group="anyprefer.judges",
+    built_in={
+        "listwise": "anyprefer.agents.judges.listwise:ListwiseJudge",
+        "pointwise": "anyprefer.agents.judges.pointwise:PointwiseJudge",
+        "reference": "anyprefer.agents.judges.reference:ReferenceJudge",
+    },
+)
+
+
+def find_judge(name: str) -> Factory:
+    """What makes the judges of a recipe's method.
+
+    Raises:
+        ConfigError: There is none of this name, or it cannot be imported.
+    """
+    return cast("Factory", JUDGES.load(name, "judge.method"))
+
+
+def register_judge(name: str, factory: Factory) -> None:
+    """Add a way of judging to this process.
+
+    Raises:
+        ConfigError: The name is a built-in one.
+    """
+    JUDGES.register(name, factory)

@@ -1,0 +1,138 @@
+"""Which tools are called, and with what: the judge's choice (paper: section 2.2)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from anyprefer.agents.material import Show, response_blocks, show_text, task_block
+from anyprefer.backends.calls import CallSite
+from anyprefer.backends.client import ModelClient, complete_all
+from anyprefer.config import ToolsConfig
+from anyprefer.prompts import Prompt, clip, fence
+from anyprefer.tools.base import Tool
+from anyprefer.types import Candidate, Message, Task, ToolCall
+
+_STRICT = ConfigDict(extra="forbid")
+_Why = Annotated[str, Field(max_length=160)]
+
+_PREVIEW_CHARS = 300
+"""How much of a response the judge sees while it chooses tools."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolChooser:
+    """Chooses tool calls as `tools.choose` says."""
+
+    model: ModelClient
+    choose_prompt: Prompt
+    arguments_prompt: Prompt
+    config: ToolsConfig
+    tools: Mapping[str, Tool]
+    field: str
+    """The domain that the judge must know."""
+    show: Show = show_text
+    """How the judge sees an output; it sees the beginning alone, so thoughts would hide the answer."""
+
+    async def choose_tools(self, task: Task, candidates: Sequence[Candidate], round_: int) -> tuple[ToolCall, ...]:
+        """Choose tool calls with arguments; a candidate tool becomes one call per candidate.
+
+        Raises:
+            ModelError: The model failed; its choice is never guessed.
+        """
+        if self.config.choose == "always":
+            calls = [
+                ToolCall(tool=name, args=tool.default_args(task).model_dump(mode="json")) for name, tool in self.tools.items()
+            ]
+        elif self.config.choose == "arguments":
+            calls = await complete_all(self._fill_in(task, name, tool, round_) for name, tool in self.tools.items())
+        else:
+            calls = await self._choose(task, candidates, round_)
+        return expand_calls(calls, self.tools, candidates)
+
+    async def _choose(self, task: Task, candidates: Sequence[Candidate], round_: int) -> list[ToolCall]:
+        """Let the model choose tools and write their arguments in one reply."""
+        site = CallSite(task.id, "judge", round_, "choose_tools")
+        nonce = site.nonce(self.model.calls.secret)
+        messages = self.choose_prompt.fill({
+            "field": self.field, "tools": describe_tools(self.tools), "max_calls": str(self.config.max_calls),
+            "task": task_block(task, nonce),
+            "responses": response_blocks(candidates, nonce, show=lambda output: clip(self.show(output), _PREVIEW_CHARS)),
+        })  # fmt: skip
+        reply: Any = await self.model.structured(messages, site, choice_schema(self.tools, self.config.max_calls))
+        return [ToolCall(tool=call.tool, args=call.args.model_dump(mode="json"), why=call.why) for call in reply.calls]
+
+    async def _fill_in(self, task: Task, name: str, tool: Tool, round_: int) -> ToolCall:
+        """Write one tool's arguments; one without any costs no call."""
+        if not tool.Args.model_fields:
+            return ToolCall(tool=name)
+        site = CallSite(task.id, "judge", round_, f"fill_in/{name}")
+        messages = self._arguments_messages(name, tool, task, site.nonce(self.model.calls.secret))
+        samples, temperature = self.config.samples, self.config.sample_temperature
+        if samples > 1:
+            replies = await self.model.structured_samples(messages, site, tool.Args, samples, temperature)
+        else:
+            replies = [await self.model.structured(messages, site, tool.Args)]
+        return ToolCall(tool=name, args=merge_arguments(tool.Args, replies))
+
+    def _arguments_messages(self, name: str, tool: Tool, task: Task, nonce: str) -> tuple[Message, ...]:
+        """Ask for one tool's arguments, after its worked examples as turns of the conversation."""
+        prompt, values = self.arguments_prompt, {"field": self.field, "tools": describe_tools({name: tool})}
+        turns: list[Message] = []
+        for example in tool.examples:
+            reply = Message(role="assistant", content=json.dumps(dict(example.args), ensure_ascii=False))
+            turns += [prompt.fill({**values, "task": fence(example.task, "task", nonce)})[-1], reply]
+        *system, question = prompt.fill({**values, "task": task_block(task, nonce)})
+        return (*system, *turns, question)
+
+
+def describe_tools(tools: Mapping[str, Tool]) -> str:
+    """One line for each tool and one for each of its arguments.
+
+    Servers that hold a model to a schema do not all show it the schema, so the prompt must say what the arguments mean.
+    """
+    lines = []
+    for name, tool in tools.items():
+        lines.append(f"- {name} ({tool.scope}): {tool.description}")
+        for key, field in tool.Args.model_fields.items():
+            lines.append(f"  - {key}: {' '.join((field.description or 'no description').split())}")
+    return "\n".join(lines)
+
+
+def choice_schema(tools: Mapping[str, Tool], max_calls: int) -> type[BaseModel]:
+    """A list of calls, one variant for each tool, so that grammar and validation hold the arguments to the tool's own model."""
+    variants: list[Any] = []
+    for number, (name, tool) in enumerate(tools.items()):
+        literal: Any = Literal[name]
+        variants.append(
+            create_model(f"Call{number}", __config__=_STRICT, tool=(literal, ...), why=(_Why, ...), args=(tool.Args, ...))
+        )
+    variant: Any = Union[tuple(variants)]  # noqa: UP007 - built at run time
+    calls: Any = Annotated[list[variant], Field(max_length=max_calls)]
+    return create_model("ToolChoice", __config__=_STRICT, calls=(calls, ...))
+
+
+def merge_arguments(schema: type[BaseModel], samples: Sequence[BaseModel]) -> dict[str, Any]:
+    """One call's arguments out of several samples: lists joined as far as the schema allows, the rest from the first sample."""
+    dumped = [sample.model_dump(mode="json") for sample in samples]
+    merged = dumped[0]
+    for name, value in merged.items():
+        if isinstance(value, list):
+            joined = [item for sample in dumped for item in sample[name]]
+            limit = next((part.max_length for part in schema.model_fields[name].metadata if hasattr(part, "max_length")), None)
+            merged[name] = joined[:limit]
+    return merged
+
+
+def expand_calls(calls: Sequence[ToolCall], tools: Mapping[str, Tool], candidates: Sequence[Candidate]) -> tuple[ToolCall, ...]:
+    """One call per candidate for candidate tools; a call that stands there twice goes out once."""
+    expanded: list[ToolCall] = []
+    for call in calls:
+        if tools[call.tool].scope == "task":
+            expanded.append(call)
+        else:
+            expanded += [call.model_copy(update={"candidate": candidate.index}) for candidate in candidates]
+    keys = [call.model_dump(exclude={"why"}) for call in expanded]
+    return tuple(call for i, call in enumerate(expanded) if keys[i] not in keys[:i])

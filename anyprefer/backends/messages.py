@@ -1,0 +1,127 @@
+"""Our messages and LangChain's, converted in this one place."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.outputs import ChatResult
+
+from anyprefer.errors import DataError
+from anyprefer.thoughts import split_thoughts
+from anyprefer.types import Ending, Image, Message, Part, Reasoning, Reply, Text, ToolResult, ToolUse
+
+_WORDS: Mapping[Ending, str] = {
+    "complete": "stop end_turn eos eos_token stop_sequence tool_calls tool_use function_call",
+    "cut": "length max_tokens model_length max_output_tokens",
+    "filtered": "content_filter safety refusal recitation blocklist prohibited_content",
+}
+_ENDINGS = {word: ending for ending, words in _WORDS.items() for word in words.split()}
+"""A server's word for how a reply ended -> ours; a word that is not here is no good ending."""
+
+
+def ending_of(reason: str | None) -> Ending:
+    """What a finish reason means; a server that gives none is taken to have ended well."""
+    return "complete" if reason is None else _ENDINGS.get(reason.lower(), "failed")
+
+
+def reply_of(message: BaseMessage, reason: str | None) -> tuple[Reply, Ending]:
+    """A model's message as a reply of ours, and how it ended.
+
+    Args:
+        message: As the chat model gives it, thoughts inline, in a field or in content blocks.
+        reason: The server's finish reason.
+    """
+    ending = ending_of(reason)
+    if isinstance(message.content, str) and not message.additional_kwargs and not getattr(message, "tool_calls", ()):
+        parts: list[Part] = [Text(text=message.content)]
+    else:
+        parts = list(_parts(message))
+    found: list[Part] = []
+    for part in parts:
+        if not isinstance(part, Text):
+            found.append(part)
+            continue
+        thought, answer, closed = split_thoughts(clean(part.text))
+        found += [Reasoning(text=thought)] * bool(thought) + [Text(text=answer)] * bool(answer)
+        ending = ending if closed or ending == "filtered" else "cut"
+    thoughts = [part for part in found if isinstance(part, Reasoning)]
+    content: Any = (*thoughts, *(part for part in found if not isinstance(part, Reasoning)))
+    return Reply(messages=(Message(role="assistant", content=content or ""),)), ending
+
+
+def _parts(message: BaseMessage) -> Iterable[Part]:
+    blocks: Sequence[Mapping[str, Any]] = message.content_blocks
+    thought = message.additional_kwargs.get("reasoning_content")
+    if isinstance(thought, str) and thought.strip() and all(block.get("type") != "reasoning" for block in blocks):
+        yield Reasoning(text=clean(thought))
+    for block in blocks:
+        if (part := _part(block)) is not None:
+            yield part
+
+
+def _part(block: Mapping[str, Any]) -> Part | None:
+    kind = block.get("type")
+    if kind == "text":
+        return Text(text=clean(str(block.get("text") or "")))
+    if kind == "reasoning":
+        text = clean(str(block.get("reasoning") or ""))
+        return Reasoning(text=text) if text.strip() else None
+    if kind == "tool_call":
+        return ToolUse(id=block.get("id") or "", name=block["name"], args=block.get("args") or {})
+    if kind == "non_standard" and (block.get("value") or {}).get("type") == "thinking":
+        text = "".join(str(one.get("text", "")) for one in block["value"].get("thinking") or () if isinstance(one, Mapping))
+        return Reasoning(text=clean(text)) if text.strip() else None
+    return None
+
+
+def clean(text: str) -> str:
+    """Replace lone surrogates, which JSON can carry and UTF-8 files cannot."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def keep_thoughts(result: ChatResult, response: Any) -> ChatResult:
+    """Take over the thoughts that compatible servers send beside the content, where LangChain's OpenAI client drops them.
+
+    Servers call the field `reasoning_content` (vLLM, SGLang, DeepSeek, llama.cpp) or `reasoning` (OpenRouter, Groq, newer vLLM).
+    """
+    choices = response.get("choices") if isinstance(response, dict) else getattr(response, "choices", None)
+    for generation, choice in zip(result.generations, choices or (), strict=False):
+        said = choice.get("message") if isinstance(choice, dict) else getattr(choice, "message", None)
+        fields = said if isinstance(said, dict) else getattr(said, "model_extra", None) or {}
+        thought = fields.get("reasoning_content") or fields.get("reasoning")
+        if isinstance(thought, str) and thought:
+            generation.message.additional_kwargs["reasoning_content"] = thought
+    return result
+
+
+def to_langchain(messages: Iterable[Message]) -> list[BaseMessage]:
+    """A conversation as LangChain's messages; thoughts of earlier turns are left out, as chat templates do.
+
+    Raises:
+        DataError: A message has pictures.
+    """
+    return [converted for message in messages for converted in _convert(message)]
+
+
+def _convert(message: Message) -> list[BaseMessage]:
+    if any(isinstance(part, Image) for part in message.parts):
+        raise DataError("this conversation has pictures, which no model can be shown yet: give a task without images")
+    text = message.text
+    if message.role == "tool":
+        results = [part for part in message.parts if isinstance(part, ToolResult)]
+        if results:
+            return [ToolMessage(content=_result(part), tool_call_id=part.id, name=message.name) for part in results]
+        return [ToolMessage(content=text, tool_call_id="", name=message.name)]
+    names = {"name": message.name} if message.name else {}
+    if message.role == "system":
+        return [SystemMessage(content=text, **names)]
+    if message.role == "user":
+        return [HumanMessage(content=text, **names)]
+    calls = [part for part in message.parts if isinstance(part, ToolUse)]
+    if calls:
+        text = "\n\n".join(part.text for part in message.parts if isinstance(part, Text))
+    return [AIMessage(content=text, tool_calls=[{"id": one.id, "name": one.name, "args": one.args} for one in calls], **names)]
+
+
+def _result(part: ToolResult) -> str:
+    return Message(role="tool", content=part.content).text

@@ -1,0 +1,80 @@
+"""Records of format version 1, read as version 2.
+
+Version 1 kept the two sides of a pair as bare texts; which candidates they were is found again here, once, by equal text.
+Everything else moves: a response's text becomes an output, a finish reason an ending, a tool's text a finding that is silent on
+the candidate. Pictures stood as paths that nobody had shown to a model; they cannot be hashed any more, so the paths go to the
+metadata as "images".
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Tree = Mapping[str, Any]
+
+_WORDS = {
+    "complete": "stop end_turn eos eos_token stop_sequence tool_calls tool_use function_call", "cut": "length max_tokens",
+    "filtered": "content_filter safety refusal",
+}  # fmt: skip
+_ENDINGS = {word: ending for ending, words in _WORDS.items() for word in words.split()}
+"""A server's word, as version 1 kept it -> ours."""
+
+
+def upgrade(record: Tree) -> dict[str, Any]:
+    """The JSON of a version-1 record as that of version 2.
+
+    Raises:
+        ValueError: It is no such record.
+    """
+    try:
+        model = record.get("models", {}).get("target")
+        attempts = [_attempt(attempt, record["task"], model) for attempt in record.get("attempts", ())]
+        return {**record, "version": 2, "task": _task(record["task"]), "attempts": attempts}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"no record of version 1: {type(error).__name__} {error}") from error
+
+
+def _task(task: Tree) -> dict[str, Any]:
+    images = {"images": list(task["images"])} if task.get("images") else {}
+    kept = {name: value for name, value in task.items() if name != "images"}
+    return {**kept, "metadata": {**task.get("metadata", {}), **images}}
+
+
+def _attempt(attempt: Tree, task: Tree, model: str | None) -> dict[str, Any]:
+    pair = attempt.get("pair")
+    return {
+        **attempt,
+        "candidates": [_candidate(one, model) for one in attempt["candidates"]],
+        "evidence": [_evidence(one, attempt.get("tool_calls", ())) for one in attempt.get("evidence", ())],
+        "pair": pair and {side: _side(side, pair, attempt, task) for side in ("chosen", "rejected")},
+    }
+
+
+def _candidate(candidate: Tree, model: str | None) -> dict[str, Any]:
+    word = candidate.get("finish_reason")
+    ending = "complete" if word is None else _ENDINGS.get(word, "failed")
+    return {"index": candidate["index"], "output": candidate["text"], "ending": ending, "model": candidate.get("model") or model}
+
+
+def _evidence(evidence: Tree, calls: Sequence[Tree]) -> dict[str, Any]:
+    """Version 1 repeated a call's arguments but not what the judge hoped to find out."""
+    call = {"tool": evidence["tool"], "args": evidence.get("args", {}), "candidate": evidence.get("candidate")}
+    why = next((one.get("why", "") for one in calls if all(one.get(name) == value for name, value in call.items())), "")
+    finding = {"content": evidence["content"]}
+    return {"call": {**call, "why": why}, "finding": finding, "ok": evidence.get("ok", True), "seconds": evidence["seconds"]}
+
+
+def _side(name: str, pair: Tree, attempt: Tree, task: Tree) -> dict[str, Any]:
+    """Say who wrote a side: the candidate with its text, or whoever wrote the reference.
+
+    A candidate may say the reference word for word. What was taken then shows in the score, which a reference had of its own.
+    """
+    text, score = pair[name], pair[f"{name}_score"]
+    indices = [one["index"] for one in attempt["candidates"] if one["text"] == text]
+    scores = {one["candidate"]: one["score"] for one in attempt.get("verdicts", ())}
+    is_reference = name == "chosen" and text == task.get("reference")
+    if indices and not (is_reference and scores.get(indices[0], score) != score):
+        origin = {"kind": "candidate", "candidate": indices[0], "round": attempt["round"]}
+        return {"origin": origin, "output": text, "score": score}
+    if not is_reference:
+        raise ValueError(f"no record of version 1: no candidate says what the {name} side does, {text[:80]!r}")
+    return {"origin": {"kind": "reference"}, "output": text}

@@ -1,0 +1,153 @@
+"""The pair and the opinions about it."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from anyprefer.types.base import Value
+from anyprefer.types.output import Output, same_output
+
+
+class Verdict(Value):
+    """The judge's opinion of one candidate."""
+
+    candidate: int = Field(ge=0)
+    analysis: str
+    score: float = Field(ge=1, le=10)
+    """1 (worst) to 10 (perfect): the mean of `scores`, or the one that a meta-judge preferred."""
+    scores: tuple[float, ...] = ()
+    """The scores of the single judgements: each model of the panel, each ordering; in the same order for every candidate."""
+
+
+def disagree(first: Verdict, second: Verdict) -> bool | None:
+    """Whether single judgements (orderings, panel members) rank two candidates in opposite ways; None where there is but one."""
+    if min(len(first.scores), len(second.scores)) < 2:
+        return None
+    signs = {(a > b) - (a < b) for a, b in zip(first.scores, second.scores, strict=True)}
+    return {1, -1} <= signs
+
+
+class Origin(Value):
+    """Who wrote a side of a pair."""
+
+    kind: Literal["candidate", "reference", "person"]
+    """A model in the loop; whoever wrote the task's reference; a reviewer."""
+    candidate: int | None = Field(default=None, ge=0)
+    """Of a candidate, its index within its round."""
+    round: int | None = Field(default=None, ge=0)
+    """Of a candidate, the round of the loop that sampled it."""
+
+    @model_validator(mode="after")
+    def _check_place(self) -> "Origin":
+        if (self.kind == "candidate") != (self.candidate is not None and self.round is not None):
+            raise ValueError("a candidate has an index and a round, and nothing else has")
+        return self
+
+    def __str__(self) -> str:
+        return f"candidate {self.candidate} of round {self.round}" if self.kind == "candidate" else self.kind
+
+
+REFERENCE = Origin(kind="reference")
+PERSON = Origin(kind="person")
+
+
+class Side(Value):
+    """One side of a pair: what it says, who wrote it, and what the judge gave it."""
+
+    origin: Origin
+    output: Output
+    score: float | None = Field(default=None, ge=1, le=10)
+    """The judge's score of this very output; None where no judge saw it."""
+
+    @property
+    def text(self) -> str:
+        """How the output reads, thoughts apart."""
+        return self.output.text
+
+
+class PreferencePair(Value):
+    """Two different outputs, the first preferred.
+
+    Construction fails on equal outputs (thoughts and white space apart) and on empty ones, so that no code path can make a
+    degenerate pair.
+    """
+
+    chosen: Side
+    rejected: Side
+    certainty: float | None = Field(default=None, ge=0, le=1)
+    """Share of the votes of verifying tools that stand behind the order; None where none spoke."""
+
+    @model_validator(mode="after")
+    def _check_contrast(self) -> "PreferencePair":
+        if not self.chosen.text.strip() or not self.rejected.text.strip():
+            raise ValueError("a preference pair needs two texts that are not empty")
+        if same_output(self.chosen.output, self.rejected.output):
+            raise ValueError("a preference pair needs two different texts")
+        return self
+
+    @property
+    def margin(self) -> float | None:
+        """Chosen score minus rejected score; below 0 where a person turned the order round, None where a score is missing."""
+        if self.chosen.score is None or self.rejected.score is None:
+            return None
+        return self.chosen.score - self.rejected.score
+
+    def swapped(self) -> "PreferencePair":
+        """The pair the other way round; every side keeps what is its own."""
+        return PreferencePair(chosen=self.rejected, rejected=self.chosen)
+
+
+class Critique(Value):
+    """The reward critic's opinion of a pair."""
+
+    analysis: str
+    score: int | None = Field(default=None, ge=1, le=10)
+    """The surrogate reward (paper: section 2.3); None when there was no pair to score, which counts as below any threshold."""
+
+
+class Review(Value):
+    """What a person decided about a pair."""
+
+    decision: Literal["accept", "swap", "edit", "reject"]
+    """Keep it, exchange its sides, keep it with other outputs, or drop it."""
+    reason: str = ""
+    chosen: Output | None = None
+    """With `edit`: the chosen output, if it is another one."""
+    rejected: Output | None = None
+    """With `edit`: the rejected output, if it is another one."""
+    reviewer: str = ""
+
+    @model_validator(mode="after")
+    def _check_edit(self) -> "Review":
+        if (self.decision == "edit") != (self.chosen is not None or self.rejected is not None):
+            raise ValueError("'edit' takes a chosen or a rejected text, and no other decision does")
+        if self.decision == "reject" and not self.reason.strip():
+            raise ValueError("'reject' takes a reason")
+        return self
+
+    def apply(self, pair: PreferencePair) -> PreferencePair | None:
+        """The pair as the reviewer wants it, None where it is rejected.
+
+        With `swap` each side takes its origin and its score along. With `edit` a side of other words is the person's, and no
+        judge has scored it; one of the same words stays whose it was.
+
+        Raises:
+            ValueError: The sides would be equal or empty.
+        """
+        if self.decision == "reject":
+            return None
+        if self.decision == "swap":
+            return pair.swapped()
+        return (
+            PreferencePair(
+                chosen=_edited(pair.chosen, self.chosen), rejected=_edited(pair.rejected, self.rejected), certainty=pair.certainty
+            )
+            if self.decision == "edit"
+            else pair
+        )
+
+
+def _edited(side: Side, output: Output | None) -> Side:
+    if output is None or same_output(side.output, output):
+        return side
+    return Side(origin=PERSON, output=output)

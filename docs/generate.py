@@ -1,0 +1,133 @@
+"""Write into docs/architecture.md what the code itself says: the graph, its nodes, the layers, the registries and a run's files.
+
+Each part stands between two marks. `--check` writes nothing and fails where the page is not what it would write.
+"""
+
+import ast
+import sys
+import tomllib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+from anyprefer.agents.team import build_team
+from anyprefer.backends.calls import MemoryCalls
+from anyprefer.backends.providers import Backends
+from anyprefer.data.run_dir import RunDir
+from anyprefer.graph.builder import NODES, build_graph
+from anyprefer.graph.nodes import Nodes
+from anyprefer.recipes import parse_recipe
+from anyprefer.registry import Registry
+
+PAGE = Path(__file__).with_name("architecture.md")
+ROOT = PAGE.parents[1]
+CODE = ("agents", "anyprefer", "graph", "tools", "training")
+
+
+def graph() -> str:
+    """The graph as a fenced Mermaid block."""
+    url = "http://127.0.0.1:9/v1"
+    recipe = parse_recipe({"name": "drawing", **{role: {"model": "openai:any", "base_url": url} for role in ("target", "judge")}})
+    compiled = build_graph(build_team(recipe, Backends(recipe), MemoryCalls())).compile()
+    return f"```mermaid\n{compiled.get_graph().draw_mermaid().strip()}\n```\n"
+
+
+def nodes() -> str:
+    """Every node, the role that works in it and what its method says that it does."""
+    named = {**NODES, Nodes.record_failure.__name__: ""}
+    rows = ((f"`{name}`", role or "-", first_line(getattr(Nodes, name).__doc__)) for name, role in named.items())
+    return table(("node", "role", "what it does"), rows)
+
+
+def layers() -> str:
+    """Every layer from the top, and what its modules say of themselves."""
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contract = next(one for one in pyproject["tool"]["importlinter"]["contracts"] if one["type"] == "layers")
+    names = ((str(number), name.strip()) for number, layer in enumerate(contract["layers"], 1) for name in layer.split("|"))
+    return table(("layer", "module", "what it holds"), ((number, f"`{name}`", says_of_itself(name)) for number, name in names))
+
+
+def registries() -> str:
+    """Every registry: what it holds from the start, and where other packages add to it."""
+    rows = (
+        (kind, ", ".join(f"`{name}`" for name in sorted(built_in)), f"`{group}`", f"`{path}`")
+        for kind, built_in, group, path in sorted(find_registries(), key=lambda found: found[0])
+    )
+    return table(("what", "built in", "entry-point group", "file"), rows)
+
+
+def find_registries() -> Iterator[tuple[str, Collection[str], str, Path]]:
+    """The registries of the code: what is in them, the names of what is built in, the group, and the file that makes them."""
+    for path in sorted(path.relative_to(ROOT) for folder in CODE for path in (ROOT / folder).rglob("*.py")):
+        text = (ROOT / path).read_text(encoding="utf-8")
+        is_linked = any((ROOT / parent).is_symlink() for parent in path.parents)
+        if is_linked or not (" = Registry(" in text or "\nENTRY_POINTS = " in text):
+            continue
+        parts = path.with_suffix("").parts
+        names = vars(import_module(".".join(parts if parts[0] == "anyprefer" else ("anyprefer", *parts))))
+        yield from ((one.kind, one.built_in, one.group, path) for one in names.values() if isinstance(one, Registry))
+        if group := names.get("ENTRY_POINTS"):
+            yield group.rpartition(".")[2].removesuffix("s"), names["BUILT_IN"], group, path
+
+
+def run_folder() -> str:
+    """Every file of a run folder, as `RunDir` names it."""
+    files = {name: one.fget for name, one in vars(RunDir).items() if isinstance(one, property) and one.fget}
+    rows = ((getattr(RunDir(""), name), made.__doc__) for name, made in files.items() if made.__annotations__["return"] is Path)
+    return table(("file", "content"), ((f"`{path.name}{'' if path.suffix else '/'}`", first_line(text)) for path, text in rows))
+
+
+def says_of_itself(name: str) -> str:
+    """The first line of a module's docstring, read and not run."""
+    home = ROOT.joinpath("anyprefer", *name.split("."))
+    source = home / "__init__.py" if home.is_dir() else home.with_suffix(".py")
+    return first_line(ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))))
+
+
+def first_line(docstring: str | None) -> str:
+    """What a docstring says first, as it stands in a table.
+
+    Raises:
+        ValueError: There is none, or its first line is no whole sentence.
+    """
+    line = (docstring or "").strip().partition("\n")[0]
+    if not line.endswith("."):
+        raise ValueError(f"a docstring's first line is a whole sentence, not {line!r}: the page is made of it")
+    return line.removesuffix(".").replace("|", "\\|")
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    body = "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+    return f"| {' | '.join(head)} |\n|{'---|' * len(head)}\n{body}"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "graph": graph,
+    "nodes": nodes,
+    "layers": layers,
+    "registries": registries,
+    "run folder": run_folder,
+}
+
+
+def fresh(page: str) -> str:
+    """The page with all parts made anew."""
+    for name, make in PARTS.items():
+        start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+        head, rest = page.split(start)
+        page = head + start + make() + end + rest.split(end)[1]
+    return page
+
+
+def main() -> int:
+    """Rewrite the page, or with `--check` compare it."""
+    text = PAGE.read_text(encoding="utf-8")
+    if "--check" in sys.argv:
+        return int(fresh(text) != text)
+    PAGE.write_text(fresh(text), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

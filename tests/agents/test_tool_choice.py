@@ -1,0 +1,125 @@
+"""Which tools the judge calls, and with what, on a real server."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loopback import LoopbackModel, prompt_of, recipe_data, responses_in
+
+from anyprefer.agents.library import load_prompts
+from anyprefer.agents.material import Show, show_text
+from anyprefer.agents.tool_choice import ToolChooser, choice_schema, merge_arguments
+from anyprefer.backends.calls import MemoryCalls
+from anyprefer.backends.providers import Backends
+from anyprefer.recipes import parse_recipe
+from anyprefer.tools.base import Tool, ToolArgs
+from anyprefer.tools.registry import build_tools
+from anyprefer.types import Candidate, Reply, Task, ToolCall
+
+TASK = Task(id="t", prompt="What is 2 + 2?")
+CANDIDATES = tuple(Candidate(index=i, output=f"Response text {i}") for i in range(3))
+
+
+@pytest.fixture
+def model() -> Iterator[LoopbackModel]:
+    with LoopbackModel() as server:
+        yield server
+
+
+def choose(
+    server: LoopbackModel, tools: dict[str, Any], candidates: Sequence[Candidate] = CANDIDATES, show: Show = show_text
+) -> tuple[ToolCall, ...]:
+    async def main() -> tuple[ToolCall, ...]:
+        recipe = parse_recipe(recipe_data(server.url, tools=tools))
+        prompts = load_prompts(recipe)
+        async with Backends(recipe) as backends:
+            chooser = ToolChooser(
+                model=backends.client("judge", MemoryCalls()), choose_prompt=prompts["choose_tools"],
+                arguments_prompt=prompts["fill_in_arguments"], config=recipe.tools, tools=build_tools(recipe.tools),
+                field=recipe.field, show=show,
+            )  # fmt: skip
+            return await chooser.choose_tools(TASK, candidates, 0)
+
+    return asyncio.run(main())
+
+
+def test_a_candidate_tool_becomes_a_call_for_each_candidate_and_no_call_is_made_twice(model: LoopbackModel) -> None:
+    call = {"tool": "calculator", "why": "sums", "args": {}}
+    model.replies["ToolChoice"] = lambda body, choice: {"calls": [call, {**call, "why": "again"}]}
+    found = choose(model, {"names": ["calculator"]})
+    assert [(one.tool, one.candidate, one.why) for one in found] == [("calculator", i, "sums") for i in range(3)]
+
+
+def test_the_judge_sees_the_beginning_of_each_response_and_no_thought(model: LoopbackModel) -> None:
+    long = [Candidate(index=i, output=Reply.of(f"{i}" * 400, reasoning="a thought")) for i in range(2)]
+    choose(model, {"names": ["calculator"]}, long)
+    assert responses_in(model.requests[0]) == [f"{str(i) * 300}\n[cut: 100 more characters]" for i in range(2)]
+    assert "a thought" not in prompt_of(model.requests[0])
+
+
+def test_the_judge_sees_a_response_as_the_application_shows_it(model: LoopbackModel) -> None:
+    choose(model, {"names": ["calculator"]}, show=lambda output: f"shown {output.text}")
+    assert responses_in(model.requests[0]) == [f"shown Response text {i}" for i in range(3)]
+
+
+def test_every_tool_is_called_with_its_own_arguments_where_the_judge_has_no_choice(model: LoopbackModel) -> None:
+    assert [(call.tool, call.candidate) for call in choose(model, {"names": ["calculator"], "choose": "always"})] == [
+        ("calculator", i) for i in range(3)
+    ]
+    assert not model.requests
+
+
+def test_judge_fills_in_arguments_and_every_tool_is_called(model: LoopbackModel, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (corpus / "a.txt").write_text("Two and two make four.")
+    model.replies["Args"] = lambda body, choice: {"query": "sums", "num_results": 2}
+    tools = {
+        "names": ["calculator", "corpus_search"], "choose": "arguments", "options": {"corpus_search": {"path": str(corpus)}}
+    }  # fmt: skip
+    calls = choose(model, tools)
+    assert [(call.tool, call.candidate) for call in calls] == [("calculator", i) for i in range(3)] + [("corpus_search", None)]
+    assert calls[-1].args == {"query": "sums", "num_results": 2}
+    prompt = prompt_of(model.requests[0])
+    assert "  - query: " in prompt
+    assert not any(item.text in prompt for item in CANDIDATES)
+
+
+def test_sampled_arguments_are_joined_and_unreadable_ones_left_out(model: LoopbackModel) -> None:
+    programs = ["print(4)", "print(2 + 2)"]
+    model.replies["Args"] = lambda body, choice: {"programs": [programs[choice]], "tests": ""} if choice < 2 else "nonsense"
+    calls = choose(model, {"names": ["python"], "choose": "arguments", "samples": 3, "sample_temperature": 0.9})
+    assert calls[0].args == {"programs": programs, "tests": ""}
+    (body,) = model.requests
+    assert (body["n"], body["temperature"]) == (3, 0.9)
+    roles = [message["role"] for message in body["messages"]]
+    assert roles == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert json.loads(body["messages"][2]["content"])["programs"]
+
+
+def test_joined_lists_end_where_the_schema_ends() -> None:
+    sheet = choice_schema({"first": _tool("first")}, 2)
+    sample = sheet.model_validate({"calls": [{"tool": "first", "why": "", "args": {"word": "a"}}]})
+    assert len(merge_arguments(sheet, [sample] * 3)["calls"]) == 2
+
+
+def test_a_choice_holds_a_tool_to_its_own_arguments() -> None:
+    sheet = choice_schema({"first": _tool("first"), "second": _tool("second")}, 2)
+    with pytest.raises(ValueError, match="word"):
+        sheet.model_validate({"calls": [{"tool": "second", "why": "", "args": {"query": "a"}}]})
+    with pytest.raises(ValueError, match="third"):
+        sheet.model_validate({"calls": [{"tool": "third", "why": "", "args": {"word": "a"}}]})
+
+
+def _tool(label: str) -> Tool:
+    class WordArgs(ToolArgs):
+        word: str
+
+    class WordTool(Tool[WordArgs]):
+        name = label
+        description = "Looks up a word."
+
+    return WordTool(WordTool.Options())

@@ -1,0 +1,1 @@
+"""The calculator: it recomputes what a response states."""

@@ -1,0 +1,1 @@
+"""Tools of other frameworks behind our own protocol."""

@@ -1,0 +1,1 @@
+"""Check responses by running Python, in a sandbox."""

@@ -1,0 +1,172 @@
+"""What the outcome of a program says about a response, in words and as a verdict.
+
+Programs vote. One program that works out another answer may be wrong itself, so a response is supported where more than half
+of them agree with it, contradicted where more than half differ, and undecided where they are split: a verdict on half the
+votes would call a response wrong, or right, on no more grounds than the contrary. A response without a final answer gives
+nothing to vote on. Tests do not vote: one that fails decides, and so does a limit that they run into. Code without tests is
+wrong where it raises an exception, and not where the sandbox forbids what it does or cuts it short.
+"""
+
+import re
+import signal
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from anyprefer.errors import ToolError
+from anyprefer.tools.answers import same_answer
+from anyprefer.tools.python.sandbox_process import Limits, Outcome
+from anyprefer.types import Finding
+
+MAX_QUOTE = 200
+"""Characters of foreign text that one sentence of evidence quotes."""
+
+_DENIED = re.compile(r"Errno (?:1|13|30|101)\]")
+_UNCAUGHT = 1
+"""Python's exit code after an exception; any other is the program's own."""
+
+
+class Failure(NamedTuple):
+    """Why a program failed."""
+
+    text: str
+    is_own: bool = True
+    """Whether the program may be blamed; False where the sandbox forbids what it does or gives it no input."""
+
+
+def compare_results(printed: Sequence[str], stated: str | None) -> Finding:
+    """Compare what programs printed with a response's final answer; votes are the programs that agree with it.
+
+    Args:
+        printed: A result for each program that gave one, at least one.
+        stated: The response's final answer; None where it states none.
+    """
+    found = _describe_results(printed)
+    if stated is None:
+        return Finding(content=f"{found} This response states no final answer.")
+    votes, count = sum(same_answer(stated, result) for result in printed), len(printed)
+    content = f"{found} The final answer of this response is {quote(stated)}: {_describe_votes(votes, count)}."
+    return Finding(content=content, supports=None if 2 * votes == count else 2 * votes > count, votes=(votes, count))
+
+
+def judge_run(outcome: Outcome, limits: Limits, *, is_python: bool) -> Finding:
+    """Report on code that ran without tests: that it runs does not make it right, an exception makes it wrong.
+
+    Args:
+        outcome: How it ended.
+        limits: What it was allowed.
+        is_python: Whether it is meant as Python; a block that does not say so may be a table or a sum.
+
+    Raises:
+        ToolError: It needs a module that is not installed.
+    """
+    failure, printed = describe_failure(outcome, limits), outcome.stdout.strip()
+    if failure is not None:
+        _refuse_missing_module(failure.text)
+        is_wrong = is_python and failure.is_own and outcome.reason == "finished" and outcome.exit_code == _UNCAUGHT
+        return Finding(content=f"This response's code fails: {failure.text}.", supports=False if is_wrong else None)
+    return Finding(content=f"This response's code runs and prints {quote(printed) if printed else 'nothing'}.")
+
+
+def judge_tests(outcome: Outcome, limits: Limits, marker: str) -> Finding:
+    """Report on tested code; votes are the tests, where all pass.
+
+    Args:
+        outcome: How the harness ended.
+        limits: What it was allowed.
+        marker: What the line of the harness' verdict begins with.
+
+    Raises:
+        ToolError: The tests are not valid Python, or a module is not installed here.
+    """
+    lines = [line for line in outcome.stdout.split("\n") if line.startswith(f"{marker}\t")]
+    if lines:
+        return _read_verdict(lines[0].split("\t")[1:])
+    failure = describe_failure(outcome, limits) or Failure("it ends the program before the tests are done")
+    return _failed("fails the tests: ", failure)
+
+
+def join_findings(findings: Sequence[Finding]) -> Finding:
+    """Several findings about one response as one; where they contradict each other, it takes no side."""
+    verdicts = {finding.supports for finding in findings} - {None}
+    votes = [finding.votes for finding in findings if finding.votes is not None]
+    return Finding(
+        content=" ".join(finding.text for finding in findings),
+        supports=verdicts.pop() if len(verdicts) == 1 else None,
+        votes=(sum(k for k, _ in votes), sum(n for _, n in votes)) if votes else None,
+    )
+
+
+def describe_failure(outcome: Outcome, limits: Limits) -> Failure | None:
+    """Why a program failed, in a few words; None where it did not."""
+    if outcome.reason == "signal":
+        names = {item.value: item.name for item in signal.Signals}
+        return Failure(f"it was ended by {names.get(outcome.signal or 0, 'a signal')}")
+    if outcome.reason != "finished":
+        reached = {
+            "timeout": f"it ran longer than {limits.wall_seconds:g} seconds",
+            "cpu": f"it used more than {limits.cpu_seconds} seconds of processor time",
+            "memory": f"it needed more than {limits.memory_mb} MB of memory",
+            "output": f"it printed more than {limits.output_bytes // 4} characters",
+        }
+        return Failure(reached.get(outcome.reason, "it was stopped"))
+    if outcome.exit_code == 0:
+        return None
+    last = outcome.stderr.rstrip().rpartition("\n")[2].strip()
+    return _explain(quote(last)) if last else Failure(f"it ended with exit code {outcome.exit_code}")
+
+
+def quote(text: str) -> str:
+    """Foreign text in one line of bounded length."""
+    shown = " ".join(text.split())
+    return shown if len(shown) <= MAX_QUOTE else f"{shown[:MAX_QUOTE]}..."
+
+
+def _describe_results(printed: Sequence[str]) -> str:
+    if len(printed) == 1:
+        return f"A program written for this task prints {quote(printed[0])}."
+    quoted = [quote(result) for result in printed]
+    return f"Programs written for this task print {', '.join(quoted[:-1])} and {quoted[-1]}."
+
+
+def _describe_votes(votes: int, count: int) -> str:
+    """In words that a judge who sees one response alone can place: how many agree, and whether that is many."""
+    if votes in (0, count):
+        return "they agree" if votes else "they differ"
+    return f"most agree ({votes} of {count})" if 2 * votes > count else f"only {votes} of {count} agree"
+
+
+def _read_verdict(verdict: list[str]) -> Finding:
+    """Put the harness' verdict into words.
+
+    Raises:
+        ToolError: The tests are not valid Python, or a module is not installed here.
+    """
+    kind, *details = verdict
+    if kind == "bad tests":
+        raise ToolError(f"the tests are not valid Python: {quote(details[0])}")
+    if kind in ("no code", "broken"):
+        _refuse_missing_module(details[0])
+        return _failed("fails before the first test: ", _explain(quote(details[0])))
+    num_tests, num_failed = int(details[0]), int(details[1])
+    if kind == "passed":
+        content = f"This response's code passes {'the test' if num_tests == 1 else f'all {num_tests} tests'}."
+        return Finding(content=content, supports=True, votes=(num_tests, num_tests)) if num_tests else Finding(content=content)
+    _refuse_missing_module(details[3])
+    count = f"fails {num_failed} of {max(num_tests, num_failed)} tests"
+    return _failed(f"{count}; the first: {quote(details[2])} raises ", _explain(quote(details[3])))
+
+
+def _failed(how: str, failure: Failure) -> Finding:
+    return Finding(content=f"This response's code {how}{failure.text}.", supports=False if failure.is_own else None)
+
+
+def _refuse_missing_module(failure: str) -> None:
+    if failure.startswith("ModuleNotFoundError"):
+        raise ToolError(f"this response's code cannot be checked here: {quote(failure)}")
+
+
+def _explain(text: str) -> Failure:
+    """Add what the sandbox has to do with a failure, so that it is not held against the code."""
+    if _DENIED.search(text):
+        return Failure(f"{text} (the sandbox has no network and only a scratch folder)", is_own=False)
+    return Failure(f"{text} (no input was given)", is_own=False) if text.startswith("EOFError") else Failure(text)

@@ -1,0 +1,1 @@
+"""Export formats: how the rows of a dataset are laid out as files."""

@@ -1,0 +1,1 @@
+"""Families of models: how each kind is loaded, read and batched for training."""
