@@ -44,7 +44,7 @@ def load_prompts(recipe: Recipe) -> dict[str, Prompt]:
         if unknown := sorted(set(overrides) - set(known)):
             raise ConfigError(f"{role}.prompts.{unknown[0]}: there is no such prompt; the {role} has {', '.join(known)}")
         for name, placeholders in known.items():
-            prompts[name] = load_prompt(Path(overrides.get(name, FOLDER / f"{name}.md")), placeholders)
+            prompts[name] = load_prompt(overrides.get(name, FOLDER / f"{name}.md"), placeholders)
     return prompts
 
 

@@ -127,7 +127,7 @@ def _collect_less() -> None:
 
 
 def _cluster(on: str | None, address: str, workers: int) -> Any:
-    from anyprefer.runs.cluster_options import ClusterOptions
+    from anyprefer.config import ClusterOptions
 
     if on not in (None, "ray"):
         raise ConfigError(f"--on {on!r}: the one choice is 'ray'; leave it out to run here")

@@ -11,11 +11,11 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
-from anyprefer.config import ROLES, UNTRACKED, UNTRACKED_ROLE_KEYS, UNTRACKED_SECTIONS, Recipe
+from anyprefer.config import Recipe
+from anyprefer.config.base import drop_untracked
+from anyprefer.config.paths import anchor_paths
 from anyprefer.errors import ConfigError, RunFolderError
-
-PATH_OPTIONS = ("path", "index", "corpus", "cache")
-"""Options of built-in tools that name a file; relative ones are relative to the recipe."""
+from anyprefer.tools.registry import anchor_options
 
 
 def load_locked(run_dir: Path) -> Recipe:
@@ -46,8 +46,9 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     data = _read_tables(path)
     for override in overrides:
         _assign(data, override)
-    recipe = parse_recipe(data, source=str(path))
-    return _anchor_paths(recipe, path.resolve().parent)
+    folder = path.resolve().parent
+    recipe = anchor_paths(parse_recipe(data, source=str(path)), folder)
+    return recipe.model_copy(update={"tools": anchor_options(recipe.tools, folder)})
 
 
 def _read_tables(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -92,8 +93,7 @@ def parse_recipe(data: Mapping[str, Any], source: str = "recipe") -> Recipe:
 
 def tracked_values(recipe: Recipe) -> dict[str, Any]:
     """The flat `section.key` -> value map of everything that changes what a run makes."""
-    flat = dict(_flatten(recipe.model_dump(mode="json")))
-    return {key: value for key, value in flat.items() if not _is_untracked(key)}
+    return dict(_flatten(drop_untracked(recipe, recipe.model_dump(mode="json"))))
 
 
 def digest_of(recipe: Recipe, extra: Mapping[str, Any] | None = None) -> str:
@@ -121,34 +121,6 @@ def _assign(data: dict[str, Any], override: str) -> None:
         if not isinstance(data, dict):
             raise ConfigError(f"--set {override!r}: {part!r} is not a section")
     data[parts[-1]] = value
-
-
-def _anchor_paths(recipe: Recipe, folder: Path) -> Recipe:
-    def anchor(text: str) -> str:
-        return str((folder / Path(text).expanduser()).resolve())
-
-    updates: dict[str, Any] = {"tasks": anchor(recipe.tasks)} if recipe.tasks and not recipe.tasks.startswith("hf:") else {}
-    for role in ROLES:
-        config = getattr(recipe, role)
-        if config.prompts:
-            updates[role] = config.model_copy(update={"prompts": {name: anchor(file) for name, file in config.prompts.items()}})
-    options = {
-        tool: {key: anchor(value) if _is_path(tool, key, value) else value for key, value in table.items()}
-        for tool, table in recipe.tools.options.items()
-    }
-    servers = {
-        name: server.model_copy(update={"cwd": anchor(server.cwd)}) if server.cwd else server
-        for name, server in recipe.tools.servers.items()
-    }
-    if recipe.rounds.benchmark_data:
-        updates["rounds"] = recipe.rounds.model_copy(update={"benchmark_data": anchor(recipe.rounds.benchmark_data)})
-    updates["tools"] = recipe.tools.model_copy(update={"options": options, "servers": servers})
-    return recipe.model_copy(update=updates)
-
-
-def _is_path(tool: str, key: str, value: Any) -> bool:
-    """What the options of a `langchain:` tool mean is its own business."""
-    return key in PATH_OPTIONS and isinstance(value, str) and ":" not in tool
 
 
 def _explain(problem: Any, model: type[BaseModel]) -> str:
@@ -180,8 +152,3 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _is_untracked(key: str) -> bool:
-    section, _, name = key.partition(".")
-    return key in UNTRACKED or section in UNTRACKED_SECTIONS or (section in ROLES and name in UNTRACKED_ROLE_KEYS)

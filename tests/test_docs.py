@@ -107,12 +107,12 @@ def test_batches_page_commands_run_as_written(workplace: Path) -> None:
     assert any("from 1 finished tasks" in text for text in said), "the pilot's estimate"
     (prices,) = blocks(page, "toml")
     models = {"name": "x", "target": {"model": "openai:m"}, "judge": {"model": "openai:gpt-4o"}}
-    assert parse_recipe({**models, **tomllib.loads(prices)}).price("openai:gpt-4o") is not None
+    assert parse_recipe({**models, **tomllib.loads(prices)}).prices["openai:gpt-4o"]
 
 
 def test_training_page_names_real_settings_and_commands(workplace: Path) -> None:
+    from anyprefer.config import OWN_LOSSES
     from anyprefer.recipes import parse_recipe
-    from anyprefer.training_config import OWN_LOSSES
 
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     models = {"name": "x", "target": {"model": "openai:m"}, "judge": {"model": "openai:m"}}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from anyprefer.agents.library import load_prompts
+from anyprefer.agents.library import load_prompts, prompt_hashes
 from anyprefer.backends.catalogue import find_entry
 from anyprefer.config import ROLES
 from anyprefer.data.tasks import check_tasks
@@ -44,3 +44,25 @@ def test_methods_differ_from_the_base_in_values_only() -> None:
         assert recipe.target == base.target, name
         if "rewarding" in name:
             assert recipe.judge.model == recipe.target.model
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "with_prompts"),
+    [
+        (
+            "gsm8k",
+            "30c4a3a0075bbf8998c3225e33f4b507010871d14e89bb04915a924860d97b2b",
+            "1a1f6b4bf69a486b746c431f9abac37229f85e389c199075170b5d586fb87cfa",
+        ),
+        (
+            "quickstart",
+            "d9a5b0eb497e502020106ddaeff84065bb5cce6cad6195e1bad2469b55a90242",
+            "3d48346d97306aaded63f24d538c7968fc9e6ed82fce89f9d307c5ebfb74eeca",
+        ),
+    ],
+)
+def test_digests_change_only_on_purpose(name: str, values: str, with_prompts: str) -> None:
+    """Run folders belong to a digest: another one here means that no run of before can be resumed."""
+    recipe = load_recipe(next(path for path in RECIPES if path.stem == name))
+    assert digest_of(recipe) == values
+    assert digest_of(recipe, {"prompts": prompt_hashes(load_prompts(recipe))}) == with_prompts

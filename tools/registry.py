@@ -5,11 +5,13 @@ import inspect
 from collections.abc import Iterable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast
 
 from pydantic import ValidationError
 
 from anyprefer.config import ToolsConfig
+from anyprefer.config.paths import anchor_paths
 from anyprefer.errors import ConfigError
 from anyprefer.tools.base import Tool, ToolArgs, ToolOptions
 
@@ -131,6 +133,33 @@ def build_tools(config: ToolsConfig) -> dict[str, Tool]:
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return {name: _make_tool(name, kind, options) for name, kind, options in plans}
+
+
+def anchor_options(config: ToolsConfig, folder: Path) -> ToolsConfig:
+    """Make the tools' paths absolute, relative ones being relative to `folder`; what is a path the tool's `Options` say.
+
+    Options of a tool that cannot be found or refuses them stay as they are: `build_tools` explains what is wrong.
+    """
+    options = {name: _anchor_table(name, table, folder) for name, table in config.options.items()}
+    return config.model_copy(update={"options": options})
+
+
+def _anchor_table(name: str, table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    try:
+        options = _options_model(name).model_validate(table)
+    except (ConfigError, ValidationError):
+        return table
+    anchored = anchor_paths(options, folder)
+    changed = {key for key in type(options).model_fields if getattr(anchored, key) != getattr(options, key)} & set(table)
+    return {**table, **anchored.model_dump(mode="json", include=changed)}
+
+
+def _options_model(name: str) -> type[ToolOptions]:
+    prefix, colon, _ = name.partition(":")
+    if not colon or prefix not in ADAPTERS:
+        return load_tool_class(name).Options
+    adapter: type[ToolAdapter] = _import_object(ADAPTERS[prefix])
+    return adapter.Options
 
 
 def _find_maker(name: str, config: ToolsConfig, adapters: dict[str, ToolAdapter]) -> type[Tool] | ToolAdapter:

@@ -21,6 +21,7 @@ from transformers.integrations import TensorBoardCallback
 from trl import DPOConfig, DPOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
+from anyprefer.config import TrainingConfig
 from anyprefer.errors import ConfigError, TrainingError
 from anyprefer.training.adapter_card import adapter_card
 from anyprefer.training.losses import (
@@ -33,7 +34,6 @@ from anyprefer.training.losses import (
 )
 from anyprefer.training.preference_data import PreferenceData, load_preferences
 from anyprefer.training.targets import TrainingTarget, check_chat_template
-from anyprefer.training_config import TrainingConfig
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anyprefer.config import TrainingConfig
 from anyprefer.errors import ConfigError, DataError
-from anyprefer.training_config import TrainingConfig
 from anyprefer.types import normalize
 
 logger = logging.getLogger(__name__)

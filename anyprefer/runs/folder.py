@@ -81,6 +81,9 @@ class RunFolder:
         for name, digest in extra["prompts"].items():
             if header["prompts"].get(name) != digest:
                 changed.append(f"prompt {name}: another text")
+        if not changed:
+            self.digest = header["digest"]  # of the same recipe, when other keys were part of it; finished records carry it
+            return
         raise RunFolderError(
             f"run folder {str(self.path)!r} belongs to another recipe; give another --out, or undo these changes:\n  "
             + "\n  ".join(changed)

@@ -14,10 +14,9 @@ from anyprefer.agents.library import load_prompts, prompt_hashes
 from anyprefer.agents.team import build_team
 from anyprefer.backends.budget import Budget, Cost
 from anyprefer.backends.providers import Backends
-from anyprefer.config import Recipe
+from anyprefer.config import ClusterOptions, Recipe
 from anyprefer.data.tasks import check_tasks, load_tasks
 from anyprefer.errors import ConfigError
-from anyprefer.runs.cluster_options import ClusterOptions
 from anyprefer.runs.folder import RunFolder
 from anyprefer.runs.live import Camera, broadcast
 from anyprefer.runs.progress import Progress

@@ -4,12 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import distribution
 import pytest
 
 from anyprefer.config import ToolsConfig
 from anyprefer.errors import ConfigError
+from anyprefer.recipes import load_recipe
 from anyprefer.tools.base import Case
-from anyprefer.tools.registry import available_tools, build_tools, load_tool_class
+from anyprefer.tools.registry import ENTRY_POINTS, available_tools, build_tools, load_tool_class
 from anyprefer.types import Task
 
 TOOL = """
@@ -48,19 +50,7 @@ class Hollow:
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Put a real distribution with entry points on the path."""
-
-    def install_distribution(name, points, source=TOOL):
-        site = tmp_path / f"site_{name}"
-        info = site / f"{name}-1.0.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text("[anyprefer.tools]\n" + "".join(f"{k} = {v}\n" for k, v in points.items()))
-        (site / f"{name}.py").write_text(source)
-        monkeypatch.syspath_prepend(site)
-        monkeypatch.delitem(sys.modules, name, raising=False)
-
-    return install_distribution
+    return lambda name, points, source=TOOL: distribution.install(monkeypatch, tmp_path, name, source, ENTRY_POINTS, points)
 
 
 def mistakes_of(names, **options):
@@ -75,7 +65,7 @@ def test_built_in_tools_are_listed():
 
 def test_listing_imports_no_tool():
     code = (
-        "import sys; from anyprefer.tools.registry import available_tools; available_tools();"
+        "import sys; from anyprefer.tools.registry import ENTRY_POINTS, available_tools; available_tools();"
         "print([m for m in sys.modules if m.startswith('anyprefer.tools.c') or m == 'sympy'])"
     )
     root = Path(__file__).parents[2]
@@ -187,3 +177,52 @@ def test_two_packages_with_one_name_are_refused(install):
 def test_a_built_in_name_cannot_be_taken(install):
     install("thief_tools", {"calculator": "thief_tools:Echo"})
     assert load_tool_class("calculator").__module__ == "anyprefer.tools.calculator"
+
+
+WEIGHER = TOOL.replace(
+    "class Options(ToolOptions):",
+    """class Options(ToolOptions):
+        weights: Path = Path("unset")
+        fallback: Path | None = None
+        shards: tuple[Path, ...] = ()
+        parts: dict[str, Path] = {}
+        corpus: str = "German" """,
+).replace("from typing import ClassVar", "from pathlib import Path")
+RECIPE = """
+name = "x"
+[target]
+model = "openai:a"
+[judge]
+model = "openai:b"
+[tools]
+names = ["echo"]
+[tools.options.echo]
+"""
+
+
+def test_paths_of_a_foreign_tool_are_those_that_its_options_call_paths(install, tmp_path):
+    install("weighing_tools", {"echo": "weighing_tools:Echo"}, WEIGHER)
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE + 'weights = "w.bin"\nshards = ["a", "/b"]\nparts = {one = "c"}\ncorpus = "English"\ntimes = 3\n')
+    recipe = load_recipe(path)
+    assert recipe.tools.options["echo"] == {
+        "weights": str(tmp_path / "w.bin"), "shards": [str(tmp_path / "a"), "/b"], "parts": {"one": str(tmp_path / "c")},
+        "corpus": "English", "times": 3,
+    }  # fmt: skip
+    [tool] = build_tools(recipe.tools).values()
+    assert tool.options.weights == tmp_path / "w.bin"
+
+
+def test_options_that_a_tool_refuses_are_explained_when_the_tools_are_made(install, tmp_path):
+    install("weighing_tools", {"echo": "weighing_tools:Echo"}, WEIGHER)
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE + 'wieghts = "w.bin"\n')
+    recipe = load_recipe(path)
+    with pytest.raises(ConfigError, match="did you mean 'weights'"):
+        build_tools(recipe.tools)
+
+
+def test_settings_of_a_langchain_tool_are_left_as_they_are(tmp_path):
+    path, name = tmp_path / "recipe.toml", "langchain:some.module:Tool"
+    path.write_text(RECIPE.replace('["echo"]', f'["{name}"]').replace("options.echo", f'options."{name}"') + 'path = "x"\n')
+    assert load_recipe(path).tools.options[name] == {"path": "x"}

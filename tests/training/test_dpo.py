@@ -12,11 +12,11 @@ pytestmark = pytest.mark.filterwarnings("default")  # torch and transformers war
 
 from tiny_model import save_tiny_model  # noqa: E402
 
+from anyprefer.config import TrainingConfig  # noqa: E402
 from anyprefer.errors import ConfigError, DataError, TrainingError  # noqa: E402
 from anyprefer.training.dpo import PairTrainer, Start, TrainingResult, train_dpo  # noqa: E402
 from anyprefer.training.outputs import merge_adapter, update_lost, write_models  # noqa: E402
 from anyprefer.training.targets import TrainingTarget, resolve_target  # noqa: E402
-from anyprefer.training_config import TrainingConfig  # noqa: E402
 
 
 @pytest.fixture(scope="module")
