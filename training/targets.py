@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anyprefer.backends.weights import cache_dir, resolve_weights
-from anyprefer.config import Recipe
+from anyprefer.backends.registry import load_provider
+from anyprefer.backends.weights import cache_dir
+from anyprefer.config import Recipe, split_model
 from anyprefer.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -46,14 +47,16 @@ def resolve_target(
         ModelFetchError: Weights cannot be fetched.
     """
     name = model or recipe.training.model or recipe.target.model
-    provider, colon, rest = name.partition(":")
-    if provider == "llamacpp":
-        return TrainingTarget(name, convert_gguf(resolve_weights(rest, progress)))
-    if provider in ("openai", "vllm"):
-        raise ConfigError(
-            f"{name!r} is served elsewhere and cannot be trained here: set training.model (or --model) to a folder of its weights"
-        )
-    folder = Path(rest if colon and provider == "hf" else name).expanduser()
+    parsed = split_model(name)
+    if parsed and (provider := load_provider(parsed.provider)):
+        weights = provider.find_weights(parsed.name, progress)
+        if weights is None:
+            raise ConfigError(
+                f"{name!r} is served elsewhere and cannot be trained here: set training.model (or --model) to a folder of its "
+                "weights"
+            )
+        return TrainingTarget(name, convert_gguf(weights))
+    folder = Path(name.removeprefix("hf:")).expanduser()
     if (folder / "adapter_config.json").is_file():
         return _from_adapter(name, folder)
     if not (folder / "config.json").is_file():
