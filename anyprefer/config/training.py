@@ -24,7 +24,7 @@ class LoraConfig(Section):
     alpha: int = Field(default=32, ge=1)
     """Scale is alpha / rank; 2 keeps the learning rate's meaning across ranks, and is the paper's."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """0: DPO compares two passes of the same model, and dropout is noise in the comparison."""
+    """0: DPO compares two passes of the same model, and dropout is noise in the comparison. Above 0 the model's own is on too."""
     targets: str | tuple[str, ...] = "all-linear"
     """Layers with an adapter; "all-linear" leaves out the output head."""
 

@@ -11,7 +11,7 @@ from loopback import LoopbackModel, prompt_of, recipe_data, responses_in
 from anyprefer.agents.team import build_team
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.backends.providers import Backends
-from anyprefer.errors import ConfigError, DataError
+from anyprefer.errors import ConfigError, DataError, MalformedReplyError
 from anyprefer.recipes import parse_recipe
 from anyprefer.types import Candidate, Evidence, Prompts, Task, ToolCall, Verdict
 
@@ -141,6 +141,25 @@ def test_judge_fills_in_arguments_and_every_tool_is_called(model: LoopbackModel,
     prompt = prompt_of(model.requests[0])
     assert "  - query: " in prompt
     assert not any(item.text in prompt for item in CANDIDATES)
+
+
+@pytest.mark.parametrize("asked", [2, 3])
+def test_more_calls_than_allowed_are_no_choice(model: LoopbackModel, asked: int) -> None:
+    call = {"tool": "calculator", "why": "sums", "args": {}}
+    model.replies["ToolChoice"] = lambda body, choice: {"calls": [call] * asked}
+    tools = {"names": ["calculator"], "max_calls": 2}
+
+    async def main() -> tuple[ToolCall, ...]:
+        async with Backends(parse_recipe(recipe_data(model.url, tools=tools))) as backends:
+            return await build_team(backends.recipe, backends, MemoryCalls()).judge.choose_tools(TASK, CANDIDATES, 0)
+
+    if asked > 2:
+        with pytest.raises(MalformedReplyError):
+            asyncio.run(main())
+    else:
+        assert len(asyncio.run(main())) == len(CANDIDATES)
+    assert "Choose at most 2 calls" in prompt_of(model.requests[0])
+    assert model.requests[0]["response_format"]["json_schema"]["schema"]["properties"]["calls"]["maxItems"] == 2
 
 
 def test_sampled_arguments_are_joined_and_unreadable_ones_left_out(model: LoopbackModel) -> None:
