@@ -1,7 +1,9 @@
 """Providers of this and of other packages: found by prefix, checked before any work, and what they say is heeded."""
 
 import asyncio
+import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -133,6 +135,17 @@ def test_a_class_registered_in_a_notebook_serves_like_any_other(model: LoopbackM
     assert (opened, closed) == (["a"], [True])
 
 
+def test_the_class_of_the_docs_answers(model: LoopbackModel) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "embedding.md").read_text(encoding="utf-8")
+    source, entry = (re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)[-1] for kind in ("python", "toml"))
+    names = {"Connection": Connection, "Provider": Provider, "RoleConfig": RoleConfig, "open_chat": open_chat}
+    exec(source.replace("http://127.0.0.1:8000/v1", model.url), names)
+    register_provider("paged", names["Acme"])
+    made = parse_recipe({"name": "x", "target": {"model": "paged:a"}, "judge": {"model": "paged:b"}})
+    assert complete(Backends(made)).texts
+    assert list(tomllib.loads(entry)["project"]["entry-points"]) == [ENTRY_POINTS]
+
+
 @pytest.mark.parametrize("prefix", ["openai", "", "a:b"])
 def test_a_prefix_that_is_taken_or_unreadable_is_refused(prefix: str) -> None:
     with pytest.raises(ConfigError, match="cannot be registered"):
@@ -163,7 +176,7 @@ def test_two_packages_with_one_prefix_are_refused_and_a_built_in_one_cannot_be_t
 
 
 def test_an_unknown_prefix_is_told_which_there_are(model: LoopbackModel) -> None:
-    with pytest.raises(ConfigError, match=r"target\.model = 'bogus:x'.*llamacpp, openai, vllm"):
+    with pytest.raises(ConfigError, match=r"target\.model = 'bogus:x'.*llamacpp.*openai.*vllm"):
         Backends(parse_recipe(recipe_data(model.url, target={"model": "bogus:x"})))
 
 
