@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from anyprefer.cli_options import JsonFlag, Overrides, RecipeArg
+from anyprefer.cli.options import JsonFlag, Overrides, RecipeArg
 
 evaluate_app = typer.Typer(no_args_is_help=True, help="Measure judges and models: judge, model, harness, win-rate, compare.")
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from anyprefer import __version__
-from anyprefer.cli_evaluate import evaluate_app
-from anyprefer.cli_options import JsonFlag, Overrides, RecipeArg
-from anyprefer.cli_report import analyze, report
-from anyprefer.cli_review import review
-from anyprefer.cli_training import rounds, train
+from anyprefer.cli.evaluate import evaluate_app
+from anyprefer.cli.options import JsonFlag, Overrides, RecipeArg
+from anyprefer.cli.report import analyze, report
+from anyprefer.cli.review import review
+from anyprefer.cli.training import rounds, train
 from anyprefer.errors import AnypreferError, ConfigError
 
 if TYPE_CHECKING:
@@ -278,7 +278,3 @@ def _guarded(command: Callable[[], None]) -> None:
 def _fail(message: str, code: int) -> NoReturn:
     typer.echo(message, err=True)
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from anyprefer.cli_options import JsonFlag, Overrides, RecipeArg
+from anyprefer.cli.options import JsonFlag, Overrides, RecipeArg
 
 SHOWN = ("loss", "eval_loss", "rewards/accuracies", "eval_rewards/accuracies", "rewards/margins", "eval_rewards/margins")
 """Metrics that a person sees on the way; `metrics.jsonl` has all."""
