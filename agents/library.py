@@ -46,7 +46,7 @@ def load_prompts(recipe: Recipe) -> dict[str, Prompt]:
         if unknown := sorted(set(overrides) - set(known)):
             raise ConfigError(f"{role}.prompts.{unknown[0]}: there is no such prompt; the {role} has {', '.join(known)}")
         for name, file in known.items():
-            prompts[name] = load_prompt(Path(overrides.get(name, file.path)), file.placeholders)
+            prompts[name] = load_prompt(overrides.get(name, file.path), file.placeholders)
     return prompts
 
 

@@ -19,8 +19,8 @@ from anyprefer.types import Task
 
 if TYPE_CHECKING:
     from anyprefer.analysis.results import Analysis
+    from anyprefer.config import ClusterOptions
     from anyprefer.report.page import ReportSummary
-    from anyprefer.runs.cluster_options import ClusterOptions
     from anyprefer.runs.estimate import Estimate
     from anyprefer.runs.progress import Progress
     from anyprefer.runs.session import Session
@@ -301,7 +301,7 @@ def _session(recipe: RecipeSource, tasks: TaskSource | None, out: str | Path | N
 
 
 def _recipe(recipe: RecipeSource) -> Recipe:
-    from anyprefer.recipes import load_recipe
+    from anyprefer.recipe_files import load_recipe
 
     return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
 

@@ -1,80 +1,17 @@
-"""Reading recipe files: one clear error per mistake, before any work starts; digests and lock files."""
+"""Recipes as tables: checked with one clear error per mistake; their digests, and the text of lock files."""
 
 import difflib
 import hashlib
 import json
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
-from anyprefer.config import ROLES, UNTRACKED, UNTRACKED_ROLE_KEYS, UNTRACKED_SECTIONS, Recipe
-from anyprefer.errors import ConfigError, RunFolderError
-
-PATH_OPTIONS = ("path", "index", "corpus", "cache")
-"""Options of built-in tools that name a file; relative ones are relative to the recipe."""
-
-
-def load_locked(run_dir: Path) -> Recipe:
-    """The recipe that a run folder belongs to.
-
-    Raises:
-        RunFolderError: It is no run folder.
-    """
-    lock = run_dir / "recipe.lock.toml"
-    if not lock.exists():
-        raise RunFolderError(f"{str(run_dir)!r} is no run folder: give the folder of `anyprefer run`")
-    saved = tomllib.loads(lock.read_text(encoding="utf-8"))
-    saved.pop("lock", None)
-    return parse_recipe(saved, str(lock))
-
-
-def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
-    """Read, override and check a recipe; paths in it become absolute.
-
-    Args:
-        path: A TOML file; with `extends = "other.toml"` it holds only what differs from a recipe beside it.
-        overrides: `a.b=c` assignments; the value is read as TOML, or as text where it is none.
-
-    Raises:
-        ConfigError: The file is missing or no TOML, or a key is unknown or wrong; names key, value and fix.
-    """
-    path = Path(path)
-    data = _read_tables(path)
-    for override in overrides:
-        _assign(data, override)
-    recipe = parse_recipe(data, source=str(path))
-    return _anchor_paths(recipe, path.resolve().parent)
-
-
-def _read_tables(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The tables of a recipe file, laid over those of the file that its `extends` names."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"no recipe at {str(path)!r}: give the path of a TOML file, see recipes/ for examples") from None
-    except (IsADirectoryError, PermissionError) as error:
-        raise ConfigError(f"cannot read recipe {str(path)!r}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    base = data.pop("extends", None)
-    if base is None:
-        return data
-    if not isinstance(base, str) or Path(base).name != base or path.parent / base in (path, *above):
-        raise ConfigError(f"{path}: extends = {base!r}: name another recipe file in the same folder, such as 'anyprefer.toml'")
-    return _lay_over(_read_tables(path.parent / base, (path, *above)), data)
-
-
-def _lay_over(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge tables; any other value, lists included, replaces the base's."""
-    merged = dict(base)
-    for key, value in change.items():
-        old = merged.get(key)
-        merged[key] = _lay_over(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
+from anyprefer.config import Recipe
+from anyprefer.config.base import drop_untracked
+from anyprefer.errors import ConfigError
 
 
 def parse_recipe(data: Mapping[str, Any], source: str = "recipe") -> Recipe:
@@ -92,8 +29,7 @@ def parse_recipe(data: Mapping[str, Any], source: str = "recipe") -> Recipe:
 
 def tracked_values(recipe: Recipe) -> dict[str, Any]:
     """The flat `section.key` -> value map of everything that changes what a run makes."""
-    flat = dict(_flatten(recipe.model_dump(mode="json")))
-    return {key: value for key, value in flat.items() if not _is_untracked(key)}
+    return dict(_flatten(drop_untracked(recipe, recipe.model_dump(mode="json"))))
 
 
 def digest_of(recipe: Recipe, extra: Mapping[str, Any] | None = None) -> str:
@@ -105,50 +41,6 @@ def digest_of(recipe: Recipe, extra: Mapping[str, Any] | None = None) -> str:
 def lock_text(recipe: Recipe, digest: str, extra: Mapping[str, Any]) -> str:
     """The resolved recipe as TOML, with its digest and `extra` under `[lock]`."""
     return tomli_w.dumps({"lock": {"digest": digest, **extra}, **recipe.model_dump(mode="json", exclude_none=True)})
-
-
-def _assign(data: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
-        raise ConfigError(f"--set {override!r} is not an assignment: write --set section.key=value")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    for part in parts[:-1]:
-        data = data.setdefault(part, {})
-        if not isinstance(data, dict):
-            raise ConfigError(f"--set {override!r}: {part!r} is not a section")
-    data[parts[-1]] = value
-
-
-def _anchor_paths(recipe: Recipe, folder: Path) -> Recipe:
-    def anchor(text: str) -> str:
-        return str((folder / Path(text).expanduser()).resolve())
-
-    updates: dict[str, Any] = {"tasks": anchor(recipe.tasks)} if recipe.tasks and not recipe.tasks.startswith("hf:") else {}
-    for role in ROLES:
-        config = getattr(recipe, role)
-        if config.prompts:
-            updates[role] = config.model_copy(update={"prompts": {name: anchor(file) for name, file in config.prompts.items()}})
-    options = {
-        tool: {key: anchor(value) if _is_path(tool, key, value) else value for key, value in table.items()}
-        for tool, table in recipe.tools.options.items()
-    }
-    servers = {
-        name: server.model_copy(update={"cwd": anchor(server.cwd)}) if server.cwd else server
-        for name, server in recipe.tools.servers.items()
-    }
-    if recipe.rounds.benchmark_data:
-        updates["rounds"] = recipe.rounds.model_copy(update={"benchmark_data": anchor(recipe.rounds.benchmark_data)})
-    updates["tools"] = recipe.tools.model_copy(update={"options": options, "servers": servers})
-    return recipe.model_copy(update=updates)
-
-
-def _is_path(tool: str, key: str, value: Any) -> bool:
-    """What the options of a `langchain:` tool mean is its own business."""
-    return key in PATH_OPTIONS and isinstance(value, str) and ":" not in tool
 
 
 def _explain(problem: Any, model: type[BaseModel]) -> str:
@@ -180,8 +72,3 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _is_untracked(key: str) -> bool:
-    section, _, name = key.partition(".")
-    return key in UNTRACKED or section in UNTRACKED_SECTIONS or (section in ROLES and name in UNTRACKED_ROLE_KEYS)

@@ -68,10 +68,12 @@ class Registry:
             raise ConfigError(f"{place}: {name!r} is claimed by {' and '.join(claims)}; uninstall all but one")
         try:
             return import_object(known[name])
+        except ConfigError:  # says what is wrong already
+            raise
         except Exception as error:  # importing foreign code can raise anything
             raise ConfigError(
-                f"{self.kind} {name!r} ({known[name]}) cannot be imported: {type(error).__name__}: {error}; mend or uninstall its "
-                "package"
+                f"{self.kind} {name!r} ({known[name]}) cannot be imported: {type(error).__name__}: {error}; mend or uninstall "
+                "its package"
             ) from error
 
 

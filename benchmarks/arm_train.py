@@ -53,9 +53,9 @@ def bare(model: Path, pairs: Path, out: Path, settings: dict[str, Any]) -> float
 
 def ours(model: Path, pairs: Path, out: Path, settings: dict[str, Any]) -> float:
     """The same by `anyprefer.training.dpo`."""
+    from anyprefer.config import LoraConfig, TrainingConfig
     from anyprefer.training.dpo import train_dpo
     from anyprefer.training.targets import TrainingTarget
-    from anyprefer.training_config import LoraConfig, TrainingConfig
 
     config = TrainingConfig(
         lora=LoraConfig(rank=settings["rank"], alpha=2 * settings["rank"]), learning_rate=settings["learning_rate"],

@@ -22,11 +22,13 @@ from anyprefer.agents.team import build_team
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.backends.providers import Backends
 from anyprefer.config import Recipe
+from anyprefer.data.run_dir import RunDir
 from anyprefer.graph.builder import NODES, add_loop, recursion_limit
 from anyprefer.graph.nodes import Nodes, Update
 from anyprefer.graph.routing import Routes
 from anyprefer.graph.state import SynthesisState
-from anyprefer.recipes import load_locked, load_recipe, parse_recipe
+from anyprefer.recipe_files import load_recipe
+from anyprefer.recipes import parse_recipe
 from anyprefer.types import Prompts, Reply, Task
 
 DEFAULT_RECIPE = Path("recipes/text/quickstart.toml")
@@ -37,7 +39,7 @@ MAX_ROUNDS = 20
 
 def _recipe() -> Recipe:
     if run := os.environ.get("ANYPREFER_RUN"):
-        return load_locked(Path(run))
+        return RunDir(run).read_recipe()
     return load_recipe(os.environ.get("ANYPREFER_RECIPE", DEFAULT_RECIPE))
 
 

@@ -115,11 +115,11 @@ def test_judging_page_command_runs_as_written(workplace: Path) -> None:
 
 def test_tools_page_lists_every_built_in_tool_and_its_recipe_is_valid() -> None:
     from anyprefer.recipes import parse_recipe
-    from anyprefer.tools.registry import ADAPTERS, BUILT_IN
+    from anyprefer.tools.registry import ADAPTERS, TOOLS
 
     page = (ROOT / "docs" / "tools.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `([a-z_]+)", page, re.MULTILINE))
-    assert listed == {*BUILT_IN, *(prefix.rstrip(":") for prefix in ADAPTERS)}
+    assert listed == {*TOOLS.built_in, *(prefix.rstrip(":") for prefix in ADAPTERS)}
     models = {"name": "x", "target": {"model": "openai:m"}, "judge": {"model": "openai:m"}}
     for fragment in blocks(page, "toml"):
         if "[tools]" in fragment:
@@ -137,12 +137,12 @@ def test_batches_page_commands_run_as_written(workplace: Path) -> None:
     assert any("from 1 finished tasks" in text for text in said), "the pilot's estimate"
     (prices,) = blocks(page, "toml")
     models = {"name": "x", "target": {"model": "openai:m"}, "judge": {"model": "openai:gpt-4o"}}
-    assert parse_recipe({**models, **tomllib.loads(prices)}).price("openai:gpt-4o") is not None
+    assert parse_recipe({**models, **tomllib.loads(prices)}).prices["openai:gpt-4o"]
 
 
 def test_training_page_names_real_settings_and_commands() -> None:
+    from anyprefer.config import OWN_LOSSES
     from anyprefer.recipes import parse_recipe
-    from anyprefer.training_config import OWN_LOSSES
 
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     models = {"name": "x", "target": {"model": "openai:m"}, "judge": {"model": "openai:m"}}

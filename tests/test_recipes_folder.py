@@ -1,14 +1,17 @@
 """Every shipped recipe loads, names what exists and stays runnable."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
-from anyprefer.agents.library import load_prompts
+from anyprefer.agents.library import load_prompts, prompt_hashes
 from anyprefer.backends.catalogue import find_entry
 from anyprefer.config import ROLES
 from anyprefer.data.tasks import check_tasks
-from anyprefer.recipes import digest_of, load_recipe
+from anyprefer.recipe_files import load_recipe
+from anyprefer.recipes import digest_of, tracked_values
 from anyprefer.tools.registry import available_tools
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.toml"))
@@ -44,3 +47,31 @@ def test_methods_differ_from_the_base_in_values_only() -> None:
         assert recipe.target == base.target, name
         if "rewarding" in name:
             assert recipe.judge.model == recipe.target.model
+
+
+ADDED_SINCE = {"judge.show_reasoning"}
+"""Keys that are younger than the digests below."""
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "with_prompts"),
+    [
+        (
+            "gsm8k",
+            "30c4a3a0075bbf8998c3225e33f4b507010871d14e89bb04915a924860d97b2b",
+            "1a1f6b4bf69a486b746c431f9abac37229f85e389c199075170b5d586fb87cfa",
+        ),
+        (
+            "quickstart",
+            "d9a5b0eb497e502020106ddaeff84065bb5cce6cad6195e1bad2469b55a90242",
+            "3d48346d97306aaded63f24d538c7968fc9e6ed82fce89f9d307c5ebfb74eeca",
+        ),
+    ],
+)
+def test_what_a_digest_covers_changes_only_on_purpose(name: str, values: str, with_prompts: str) -> None:
+    """Run folders are compared by what their recipes say: a key or value that changes here shuts the folders made before."""
+    recipe = load_recipe(next(path for path in RECIPES if path.stem == name))
+    known = {key: value for key, value in tracked_values(recipe).items() if key not in ADDED_SINCE}
+    for extra, wanted in (({}, values), ({"prompts": prompt_hashes(load_prompts(recipe))}, with_prompts)):
+        content = json.dumps({**known, **extra}, sort_keys=True, ensure_ascii=False)
+        assert hashlib.sha256(content.encode()).hexdigest() == wanted

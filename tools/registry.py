@@ -7,39 +7,38 @@ function with the decorator `tool`, or a subclass of `Tool`; a prefix such as `m
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from importlib import import_module
-from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from pydantic import ValidationError
 
 from anyprefer.config import ToolsConfig
+from anyprefer.config.paths import anchor_paths
 from anyprefer.errors import ConfigError, ToolError
+from anyprefer.registry import Registry, import_object, suggest
 from anyprefer.tools.base import Tool, ToolArgs, ToolOptions
 from anyprefer.tools.function import make_tool_class, marked_tool
 from anyprefer.types import Task
 
-ENTRY_POINTS = "anyprefer.tools"
-"""The entry-point group in which other packages register tools."""
-
-BUILT_IN = {
-    "calculator": "anyprefer.tools.arithmetic.calculator:Calculator",
-    "consensus": "anyprefer.tools.consensus:Consensus",
-    "corpus_search": "anyprefer.tools.corpus.search:CorpusSearch",
-    "python": "anyprefer.tools.python.tool:PythonTool",
-    "reward_model": "anyprefer.tools.reward_model:RewardModel",
-    "web_search": "anyprefer.tools.web.search:WebSearch",
-}
-"""Name -> import path. A built-in name cannot be taken by another package."""
+TOOLS = Registry(
+    kind="tool",
+    group="anyprefer.tools",
+    built_in={
+        "calculator": "anyprefer.tools.arithmetic.calculator:Calculator",
+        "consensus": "anyprefer.tools.consensus:Consensus",
+        "corpus_search": "anyprefer.tools.corpus.search:CorpusSearch",
+        "python": "anyprefer.tools.python.tool:PythonTool",
+        "reward_model": "anyprefer.tools.reward_model:RewardModel",
+        "web_search": "anyprefer.tools.web.search:WebSearch",
+    },
+)
+"""By name; see `register` for a program's own."""
 
 ADAPTERS = {
     "langchain": "anyprefer.tools.foreign.langchain:LangChainAdapter",
     "mcp": "anyprefer.tools.foreign.mcp:McpAdapter",
 }
 """Prefix of `PREFIX:...` names -> what makes the tools of another framework."""
-
-REGISTERED: dict[str, type[Tool]] = {}
-"""Name -> what `register` was given in this process."""
 
 Own = TypeVar("Own", bound=Callable[..., Any])
 
@@ -73,17 +72,15 @@ def register(found: Own) -> Own:
     name = str(getattr(kind, "name", ""))
     if problems := list_problems(name, kind):
         raise ConfigError(f"{_shorten(repr(found))} is no tool: {'; '.join(problems)}; see anyprefer.tools.base.Tool")
-    if name in BUILT_IN or ":" in name:
-        raise ConfigError(f"a tool cannot be registered as {name!r}: it is the name of a built-in tool or a path; choose another")
-    REGISTERED[name] = kind
+    if ":" in name:
+        raise ConfigError(f"a tool cannot be registered as {name!r}, which is a path: choose a name without a colon")
+    TOOLS.register(name, kind)
     return found
 
 
 def available_tools() -> dict[str, str]:
     """Name -> where the tool comes from, as `module:NAME`, without importing any."""
-    foreign = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
-    own = {name: f"{kind.__module__}:{kind.__qualname__}" for name, kind in REGISTERED.items()}
-    return {**foreign, **own, **BUILT_IN}
+    return TOOLS.names()
 
 
 def load_tool_class(name: str) -> type[Tool]:
@@ -92,52 +89,34 @@ def load_tool_class(name: str) -> type[Tool]:
     Raises:
         ConfigError: There is no such tool, two packages claim it, it cannot be imported, or it is no tool.
     """
-    if name in REGISTERED:
-        return REGISTERED[name]
-    path = name if ":" in name else _path_of(name)
-    found = _import_tool(name, path)
+    found = _import_own(name) if ":" in name else TOOLS.load(name, "tools.names")
     kind = marked_tool(found) or found
     expected = getattr(kind, "name", None) if ":" in name else name
     if problems := list_problems(expected, kind):
-        raise ConfigError(f"tool {name!r} ({path}) is no tool: {'; '.join(problems)}; see anyprefer.tools.base.Tool")
+        raise ConfigError(f"tool {name!r} ({_path_of(name)}) is no tool: {'; '.join(problems)}; see anyprefer.tools.base.Tool")
     return cast("type[Tool]", kind)
 
 
 def _path_of(name: str) -> str:
-    """Where a built-in tool or one of an entry point lies.
-
-    Raises:
-        ConfigError: There is none of this name, or more than one.
-    """
-    known = available_tools()
-    if name not in known:
-        raise ConfigError(f"tools.names: there is no tool {name!r}; {_suggest(name, known)}")
-    claims = {other.value for other in entry_points(group=ENTRY_POINTS, name=name)}
-    if name not in BUILT_IN and len(claims) > 1:
-        raise ConfigError(f"tools.names: {name!r} is claimed by {' and '.join(sorted(claims))}; uninstall all but one")
-    return known[name]
+    return name if ":" in name else available_tools()[name]
 
 
-def _import_tool(name: str, path: str) -> Any:
-    """Import what a path names.
+def _import_own(path: str) -> Any:
+    """Import the tool of a recipe's `module:NAME`.
 
     Raises:
         ConfigError: It cannot be imported; a function that is no tool says why.
     """
     try:
-        return _import_object(path)
+        return import_object(path)
     except ConfigError:
         raise
-    except Exception as error:
-        fix = "mend or uninstall its package"
-        if path == name:
-            fix = f"install it or set PYTHONPATH, or write one of the prefixes {', '.join(f'{key}:' for key in ADAPTERS)}"
-        raise ConfigError(f"tool {name!r} ({path}) cannot be imported: {type(error).__name__}: {error}; {fix}") from error
-
-
-def _import_object(path: str) -> Any:
-    module, _, attribute = path.partition(":")
-    return getattr(import_module(module.strip()), attribute.strip())
+    except Exception as error:  # importing foreign code can raise anything
+        prefixes = ", ".join(f"{key}:" for key in ADAPTERS)
+        raise ConfigError(
+            f"tool {path!r} cannot be imported: {type(error).__name__}: {error}; install it or set PYTHONPATH, or write one of "
+            f"the prefixes {prefixes}"
+        ) from error
 
 
 def list_problems(name: str | None, found: Any) -> list[str]:
@@ -219,13 +198,40 @@ def _check_defaults(tools: Mapping[str, Tool]) -> None:
             raise ConfigError(f"tools.choose = 'always' cannot call {name!r}: {error}; set tools.choose = 'judge'") from error
 
 
+def anchor_options(config: ToolsConfig, folder: Path) -> ToolsConfig:
+    """Make the tools' paths absolute, relative ones being relative to `folder`; what is a path the tool's `Options` say.
+
+    Options of a tool that cannot be found or refuses them stay as they are: `build_tools` explains what is wrong.
+    """
+    options = {name: _anchor_table(name, table, folder) for name, table in config.options.items()}
+    return config.model_copy(update={"options": options})
+
+
+def _anchor_table(name: str, table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    try:
+        options = _options_model(name).model_validate(table)
+    except (ConfigError, ValidationError):
+        return table
+    anchored = anchor_paths(options, folder)
+    changed = {key for key in type(options).model_fields if getattr(anchored, key) != getattr(options, key)} & set(table)
+    return {**table, **anchored.model_dump(mode="json", include=changed)}
+
+
+def _options_model(name: str) -> type[ToolOptions]:
+    prefix, colon, _ = name.partition(":")
+    if not colon or prefix not in ADAPTERS:
+        return load_tool_class(name).Options
+    adapter: type[ToolAdapter] = import_object(ADAPTERS[prefix])
+    return adapter.Options
+
+
 def _find_maker(name: str, config: ToolsConfig, adapters: dict[str, ToolAdapter]) -> type[Tool] | ToolAdapter:
     """The class of a tool, or the adapter of its prefix, of which a recipe has one."""
     prefix, colon, _ = name.partition(":")
     if not colon or prefix not in ADAPTERS:
         return load_tool_class(name)
     if prefix not in adapters:
-        adapters[prefix] = _import_object(ADAPTERS[prefix])(config)
+        adapters[prefix] = import_object(ADAPTERS[prefix])(config)
     return adapters[prefix]
 
 
@@ -254,19 +260,12 @@ def _explain_options(name: str, model: type[ToolOptions], error: ValidationError
         place = f"tools.options.{name}.{key}"
         value = _shorten(repr(problem["input"]))
         if problem["type"] == "extra_forbidden":
-            lines.append(f"{place} = {value}: there is no such option; {_suggest(key, model.model_fields)}")
+            lines.append(f"{place} = {value}: there is no such option; {suggest(key, model.model_fields)}")
         elif problem["type"] == "missing":
             lines.append(f"{place} is missing: {name} cannot do without it")
         else:
             lines.append(f"{place} = {value}: {problem['msg'].lower()}")
     return lines
-
-
-def _suggest(name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    if close := difflib.get_close_matches(name, names, n=1):
-        return f"did you mean {close[0]!r}?"
-    return f"known are: {', '.join(names)}" if names else "there are none"
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

@@ -18,6 +18,7 @@ from transformers import TrainerCallback
 from transformers.integrations import TensorBoardCallback
 from trl import DPOConfig, DPOTrainer
 
+from anyprefer.config import TrainingConfig
 from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import ConfigError, TrainingError
 from anyprefer.training.adapter_card import adapter_card
@@ -33,7 +34,6 @@ from anyprefer.training.memory import check_memory
 from anyprefer.training.metrics_log import MetricsLog, Say
 from anyprefer.training.preference_data import PreferenceData, load_preferences
 from anyprefer.training.targets import TrainingTarget
-from anyprefer.training_config import TrainingConfig
 
 logger = logging.getLogger(__name__)
 
@@ -257,7 +257,8 @@ def _arguments(out: Path, config: TrainingConfig, *, on_gpu: bool, big: bool, he
         output_dir=str(out / "checkpoints"), report_to=[],
         loss_type=["sigmoid"] if config.is_own else list(config.losses), loss_weights=list(config.loss_weights) or None,
         beta=config.beta, label_smoothing=config.label_smoothing, max_length=config.max_length,
-        learning_rate=config.learning_rate, num_train_epochs=config.epochs, lr_scheduler_type=config.schedule,
+        disable_dropout=config.lora.dropout == 0, learning_rate=config.learning_rate, num_train_epochs=config.epochs,
+        lr_scheduler_type="constant_with_warmup" if config.schedule == "constant" else config.schedule,
         warmup_steps=warmup, weight_decay=config.weight_decay, max_grad_norm=config.max_grad_norm,
         per_device_train_batch_size=config.batch_size, per_device_eval_batch_size=config.batch_size,
         gradient_accumulation_steps=config.accumulate, optim="adamw_torch_fused" if on_gpu else "adamw_torch",

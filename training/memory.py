@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
+from anyprefer.config import TrainingConfig
 from anyprefer.errors import ConfigError
 from anyprefer.training.packages import import_training
 from anyprefer.training.targets import TrainingTarget
-from anyprefer.training_config import TrainingConfig
 
 
 def check_memory(target: TrainingTarget, config: TrainingConfig, free: int | None = None) -> None:

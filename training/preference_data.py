@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anyprefer.config import TrainingConfig
 from anyprefer.data.pairs import PartName, Preference, Turns, read_preferences
 from anyprefer.errors import ConfigError, DataError
 from anyprefer.training.packages import import_training
-from anyprefer.training_config import TrainingConfig
 from anyprefer.types import Output, Reply, normalize, same_output
 
 NEEDED: tuple[PartName, ...] = ("prompt", "chosen", "rejected")

@@ -16,7 +16,7 @@ from statistics import fmean
 
 from pydantic import BaseModel
 
-from anyprefer.config import Recipe
+from anyprefer.config import ModelName, Recipe
 from anyprefer.data.records import RecordFile
 from anyprefer.data.run_dir import RunDir
 from anyprefer.data.tasks import load_tasks
@@ -261,7 +261,7 @@ def serve_embedded(recipe: Recipe, adapter: Path, folder: Path) -> str:
     models = write_models(resolve_target(recipe), adapter, folder, (precision,))
     for line in models.lines():
         logger.info("%s", line)
-    return f"llamacpp:{models.gguf[precision]}"
+    return str(ModelName("llamacpp", str(models.gguf[precision])))
 
 
 def _describe(record: Round) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from anyprefer.applications.base import ModelFamily
 from anyprefer.applications.registry import find_application
-from anyprefer.backends.weights import cache_dir, resolve_weights
-from anyprefer.config import Recipe
+from anyprefer.backends.registry import load_provider
+from anyprefer.backends.weights import cache_dir
+from anyprefer.config import Recipe, split_model
 from anyprefer.errors import ConfigError
 from anyprefer.training.models.text import LANGUAGE_MODELS
 from anyprefer.training.packages import import_training
@@ -52,14 +53,16 @@ def resolve_target(
     """
     name = model or recipe.training.model or recipe.target.model
     family = find_application(recipe.application).trainer()
-    provider, colon, rest = name.partition(":")
-    if provider == "llamacpp":
-        return TrainingTarget(name, convert_gguf(resolve_weights(rest, progress)), family=family)
-    if provider in ("openai", "vllm"):
-        raise ConfigError(
-            f"{name!r} is served elsewhere and cannot be trained here: set training.model (or --model) to a folder of its weights"
-        )
-    folder = Path(rest if colon and provider == "hf" else name).expanduser()
+    parsed = split_model(name)
+    if parsed and (provider := load_provider(parsed.provider)):
+        weights = provider.find_weights(parsed.name, progress)
+        if weights is None:
+            raise ConfigError(
+                f"{name!r} is served elsewhere and cannot be trained here: set training.model (or --model) to a folder of its "
+                "weights"
+            )
+        return TrainingTarget(name, convert_gguf(weights), family=family)
+    folder = Path(name.removeprefix("hf:")).expanduser()
     if (folder / "adapter_config.json").is_file():
         return _from_adapter(name, folder, family)
     if not (folder / "config.json").is_file():

@@ -1,65 +1,30 @@
 """From a recipe's `provider:name` to a LangChain chat model.
 
-Every provider ends in `ChatOpenAI` on the SDK's aiohttp transport. `Backends` owns what the models share: the HTTP client and
-the embedded servers; it connects on first use and closes everything at the end.
+`Backends` owns what the models share: the HTTP client and one provider for each prefix; it connects on first use and closes
+everything at the end. Which provider a model has, `anyprefer.backends.registry` says.
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
-from urllib.parse import urlsplit
+from typing import Self
 
 import httpx2
 from langchain_core.language_models import BaseChatModel
-from langchain_core.outputs import ChatResult
-from langchain_openai import ChatOpenAI
 from openai import DefaultAioHttpClient
 
 from anyprefer.backends.budget import Budget
 from anyprefer.backends.calls import CallStore
 from anyprefer.backends.client import ModelClient, complete_all
-from anyprefer.backends.embedded import EmbeddedServers
 from anyprefer.backends.endpoint import Endpoint
 from anyprefer.backends.failures import model_errors
-from anyprefer.backends.messages import keep_thoughts
+from anyprefer.backends.provider import Connection, Host, Progress, Provider
+from anyprefer.backends.registry import available_providers, load_provider
 from anyprefer.backends.retry import Persistence
-from anyprefer.backends.vllm import VllmModel, VllmServers
-from anyprefer.backends.weights import resolve_weights
-from anyprefer.config import Recipe, RoleConfig
+from anyprefer.config import Price, Recipe, RoleConfig, split_model
 from anyprefer.errors import ConfigError, ModelUnavailableError
 
-PROVIDERS = ("openai", "llamacpp", "vllm")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-class LeanChat(ChatOpenAI):
-    """`ChatOpenAI` that hands its request to the client library as it is.
-
-    The library walks through every typed field of a request to rename keys that need no renaming; what goes in as `extra_body`
-    it sends untouched. On loopback that is a sixth of a call's CPU time.
-    """
-
-    def _get_request_payload(self, input_: Any, *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
-        payload = super()._get_request_payload(input_, stop=stop, **kwargs)
-        body = {"messages": payload.pop("messages"), **(payload.pop("extra_body", None) or {})}
-        return {**payload, "messages": [], "extra_body": body}
-
-    def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
-        return keep_thoughts(super()._create_chat_result(response, generation_info), response)
-
-
-class Server(Protocol):
-    """A server that was started here."""
-
-    @property
-    def running(self) -> bool:
-        """Whether its process is there."""
-
-    @property
-    def url(self) -> str:
-        """Its endpoint, ending in `/v1`."""
+_FREE = Price(prompt_usd=0.0, completion_usd=0.0)
 
 
 class Backends:
@@ -77,21 +42,21 @@ class Backends:
         ConfigError: An unknown provider, a missing key, or a budget in dollars without prices; nothing has been started.
     """
 
-    def __init__(self, recipe: Recipe, progress: Callable[[int, int], None] | None = None, budget: Budget | None = None) -> None:
+    def __init__(self, recipe: Recipe, progress: Progress | None = None, budget: Budget | None = None) -> None:
         self.recipe = recipe
         self.budget = budget
         self.endpoints: dict[str, Endpoint] = {}
-        self._progress = progress
-        self._servers = EmbeddedServers(recipe.embedded)
         self._http: httpx2.AsyncClient | None = None
-        self._chats: dict[str, tuple[BaseChatModel, Server | None]] = {}
+        self._connections: dict[str, Connection] = {}
         self._lock = asyncio.Lock()
         self._members = recipe.members()
-        for name, config in self._members.items():
-            _check_role(name, config)
-        started = [config.model for config in self._members.values() if _is_started_vllm(config)]
-        models = [VllmModel.parse(model.partition(":")[2]) for model in started]
-        self._vllm = VllmServers(recipe.vllm, models, self._http_client)
+        check_models(recipe)
+        kinds = {name: _provider_class(name, config) for name, config in self._members.items()}
+        for name, kind in kinds.items():
+            kind.check_access(name, self._members[name])
+        host = Host(recipe, self._http_client, progress)
+        made = {kind: kind(host) for kind in dict.fromkeys(kinds.values())}
+        self._providers = {name: made[kind] for name, kind in kinds.items()}
         if budget is not None and budget.max_usd is not None:
             self._check_prices()
 
@@ -102,13 +67,13 @@ class Backends:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the HTTP client and stop the embedded servers; harmless when nothing was started."""
-        self._chats.clear()
+        """Close the HTTP client and stop the servers that were started; harmless when nothing was."""
+        self._connections.clear()
         if self._http is not None:
             await self._http.aclose()
             self._http = None
-        await self._servers.aclose()
-        await self._vllm.aclose()
+        for provider in set(self._providers.values()):
+            await provider.aclose()
 
     def panel(self, calls: CallStore) -> tuple[ModelClient, ...]:
         """The clients of the judges beside the judge itself."""
@@ -122,24 +87,26 @@ class Backends:
         """The journalled client of a role; connects on its first request."""
         config = self._members[role]
         identity = config.model if config.base_url is None else f"{config.model}@{config.base_url}"
-        counter = self._token_counter(role) if config.model.startswith("llamacpp:") else None
+        provider, persistence = self._providers[role], Persistence(config.max_retries, config.timeout_seconds)
+        counter = self._token_counter(role) if provider.counts_tokens else None
         return ModelClient(
             role=role, model_id=identity, connect=self._connector(role), calls=calls, seed=self.recipe.run.seed,
             params=config.model_dump(include={"temperature", "top_p", "max_tokens", "extra_body"}),
-            endpoint=self._endpoint(identity), persistence=Persistence(config.max_retries, config.timeout_seconds),
-            price=self.recipe.price(config.model), budget=self.budget, count_tokens=counter,
+            endpoint=self._endpoint(identity, provider.slots), persistence=persistence, price=self._price(role),
+            budget=self.budget, count_tokens=counter,
         )  # fmt: skip
 
-    def _endpoint(self, identity: str) -> Endpoint:
+    def _endpoint(self, identity: str, slots: int | None) -> Endpoint:
         if identity not in self.endpoints:
             run = self.recipe.run
-            ceiling = self.recipe.embedded.slots if identity.startswith("llamacpp:") else run.max_in_flight
-            self.endpoints[identity] = Endpoint(identity, ceiling, run.outage_seconds)
+            self.endpoints[identity] = Endpoint(identity, slots or run.max_in_flight, run.outage_seconds)
         return self.endpoints[identity]
 
+    def _price(self, role: str) -> Price | None:
+        return _FREE if self._providers[role].is_free else self.recipe.prices.get(self._members[role].model)
+
     def _check_prices(self) -> None:
-        models = {self._members[name].model for name in self._roles_in_use()}
-        if unknown := sorted(model for model in models if self.recipe.price(model) is None):
+        if unknown := sorted(self._members[name].model for name in self._roles_in_use() if self._price(name) is None):
             raise ConfigError(
                 f'a budget in dollars needs the price of {unknown[0]!r}: add [prices."{unknown[0]}"] with prompt_usd and '
                 "completion_usd (US dollars per million tokens) to the recipe, or give --budget-tokens instead"
@@ -180,52 +147,28 @@ class Backends:
 
     def _connector(self, role: str) -> Callable[[], Awaitable[BaseChatModel]]:
         async def connect() -> BaseChatModel:
-            chat, server = self._chats.get(role, (None, None))
-            if chat is not None and (server is None or server.running):
-                return chat
+            found = self._connections.get(role)
+            if found is not None and (found.server is None or found.server.running):
+                return found.chat
+            config = self._members[role]
             async with self._lock:
-                self._chats[role] = await self._open(role)
-            return self._chats[role][0]
+                self._connections[role] = await self._providers[role].open(config)
+            return self._connections[role].chat
 
         return connect
 
     def _token_counter(self, role: str) -> Callable[[Sequence[str]], Awaitable[int]]:
-        """llama.cpp's usage leaves out every choice but the first; its tokenizer gives the true number."""
-
         async def count(text: str) -> int:
-            server = self._chats[role][1]
+            server = self._connections[role].server
             if server is None:
-                raise ModelUnavailableError(f"{role} has no embedded server that could count tokens")
-            url = server.url
+                raise ModelUnavailableError(f"{role} has no server that could count tokens")
             with model_errors(role, self._members[role].model):
-                reply = await self._http_client().post(f"{url.removesuffix('/v1')}/tokenize", json={"content": text})
-                return len(reply.json()["tokens"])
+                return await self._providers[role].count_tokens(server, text)
 
         async def count_all(texts: Sequence[str]) -> int:
             return sum(await complete_all(count(text) for text in texts))
 
         return count_all
-
-    async def _open(self, role: str) -> tuple[BaseChatModel, Server | None]:
-        config = self._members[role]
-        provider, _, name = config.model.partition(":")
-        if provider == "llamacpp":
-            weights = await asyncio.to_thread(resolve_weights, name, self._progress)
-            server = await self._servers.acquire(weights)
-            return self._chat(config, name, server.url, "none"), server
-        if _is_started_vllm(config):
-            model = VllmModel.parse(name)
-            vllm = await self._vllm.acquire(model)
-            return self._chat(config, model.served_name, vllm.url, "none"), vllm
-        return self._chat(config, name, config.base_url, os.environ.get(config.api_key_env) or "none"), None
-
-    def _chat(self, config: RoleConfig, name: str, base_url: str | None, key: str) -> BaseChatModel:
-        options: dict[str, Any] = {"extra_body": config.extra_body} if config.extra_body else {}
-        return LeanChat(
-            model=name, base_url=base_url, api_key=lambda: key, http_async_client=self._http_client(),
-            temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens,  # type: ignore[call-arg]  # alias
-            timeout=config.timeout_seconds, max_retries=0, **options,
-        )  # fmt: skip
 
     def _http_client(self) -> httpx2.AsyncClient:
         if self._http is None:
@@ -234,24 +177,23 @@ class Backends:
         return self._http
 
 
-def _is_started_vllm(config: RoleConfig) -> bool:
-    return config.model.startswith("vllm:") and config.base_url is None
+def check_models(recipe: Recipe) -> None:
+    """See that every role names a model of a known provider and asks nothing of it that it cannot do.
+
+    Raises:
+        ConfigError: Names the key, the value and the fix.
+    """
+    for role, config in recipe.members().items():
+        _provider_class(role, config).check_recipe(role, recipe)
 
 
-def _check_role(role: str, config: RoleConfig) -> None:
-    provider, colon, name = config.model.partition(":")
-    if provider not in PROVIDERS or not colon or not name:
+def _provider_class(role: str, config: RoleConfig) -> type[Provider]:
+    name = split_model(config.model)
+    found = load_provider(name.provider) if name else None
+    if found is None:
+        known = ", ".join(available_providers())
         raise ConfigError(
-            f"{role}.model = {config.model!r}: write provider:name, the provider being one of {', '.join(PROVIDERS)}; "
+            f"{role}.model = {config.model!r}: write provider:name, the provider being one of {known}; "
             "for example 'openai:gpt-4o' or 'llamacpp:qwen2.5-coder-1.5b'"
         )
-    if provider == "llamacpp" or _is_started_vllm(config):
-        return
-    if config.base_url is not None and urlsplit(config.base_url).scheme not in ("http", "https"):
-        raise ConfigError(f"{role}.base_url = {config.base_url!r}: give an http or https URL that ends in /v1")
-    local = config.base_url is not None and urlsplit(config.base_url).hostname in _LOOPBACK
-    if provider == "openai" and not local and not os.environ.get(config.api_key_env):
-        raise ConfigError(
-            f"{role}.model = {config.model!r} needs a key: set the environment variable {config.api_key_env}, "
-            f"or name another one in {role}.api_key_env"
-        )
+    return found

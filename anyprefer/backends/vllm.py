@@ -1,4 +1,7 @@
-"""vLLM servers that we start, watch and stop; one per base model, with the adapters of all roles that use it."""
+"""`vllm:NAME`: a model of a vLLM server, running already or started, watched and stopped here.
+
+There is one server per base model, with the adapters of all roles that use it.
+"""
 
 import asyncio
 import json
@@ -12,7 +15,9 @@ from pathlib import Path
 
 import httpx2
 
-from anyprefer.config import VllmConfig
+from anyprefer.backends.chat import NO_KEY, check_base_url, open_chat
+from anyprefer.backends.provider import Connection, Host, Provider
+from anyprefer.config import RoleConfig, VllmConfig, split_model
 from anyprefer.errors import ConfigError, ModelUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -212,3 +217,35 @@ def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+class VllmProvider(Provider):
+    """Connects to `base_url`, or to a server that it starts."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        configs = [config for config in host.recipe.members().values() if config.base_url is None]
+        names = [name.name for config in configs if (name := split_model(config.model)) and name.provider == "vllm"]
+        self._servers = VllmServers(host.recipe.vllm, [VllmModel.parse(name) for name in names], host.http)
+
+    @classmethod
+    def check_access(cls, role: str, config: RoleConfig) -> None:
+        """Refuse what is no URL; a server of one's own may need no key.
+
+        Raises:
+            ConfigError: Names the role and the fix.
+        """
+        check_base_url(role, config)
+
+    async def open(self, config: RoleConfig) -> Connection:
+        """Connect, starting the server of the model's base where the role names none."""
+        if config.base_url is not None:
+            key = os.environ.get(config.api_key_env) or NO_KEY
+            return Connection(open_chat(config, config.name_at_provider, config.base_url, key, self.host.http()))
+        model = VllmModel.parse(config.name_at_provider)
+        server = await self._servers.acquire(model)
+        return Connection(open_chat(config, model.served_name, server.url, NO_KEY, self.host.http()), server)
+
+    async def aclose(self) -> None:
+        """Stop the servers."""
+        await self._servers.aclose()

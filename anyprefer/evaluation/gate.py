@@ -18,5 +18,5 @@ def held_out_metric(recipe: Recipe, folder: Path) -> Metric:
     rounds = recipe.rounds
     if rounds.benchmark is None or rounds.benchmark_data is None:
         raise ConfigError("a gate needs a metric: set rounds.benchmark and rounds.benchmark_data")
-    report = asyncio.run(evaluate_model(recipe, rounds.benchmark, Path(rounds.benchmark_data), folder, rounds.benchmark_limit))
+    report = asyncio.run(evaluate_model(recipe, rounds.benchmark, rounds.benchmark_data, folder, rounds.benchmark_limit))
     return Metric(score=report.score, low=report.low, high=report.high, items=report.items)

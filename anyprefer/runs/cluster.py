@@ -18,11 +18,10 @@ from anyprefer.agents.team import build_team
 from anyprefer.backends.budget import Budget, Cost
 from anyprefer.backends.client import complete_all
 from anyprefer.backends.providers import Backends
-from anyprefer.config import Recipe
+from anyprefer.config import ClusterOptions, Recipe
 from anyprefer.data.records import read_record, record_line
 from anyprefer.errors import AnypreferError, ConfigError
 from anyprefer.recipes import parse_recipe
-from anyprefer.runs.cluster_options import ClusterOptions
 from anyprefer.runs.folder import RunFolder
 from anyprefer.runs.index import Tally
 from anyprefer.runs.postgres import PostgresJournal, PostgresStore, open_schema

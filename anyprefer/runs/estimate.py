@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from anyprefer.backends.providers import check_models
 from anyprefer.config import Recipe
 from anyprefer.data.records import RecordFile
 from anyprefer.data.run_dir import RunDir
@@ -93,8 +94,13 @@ def estimate_run(recipe: Recipe, folder: Path, num_tasks: int, accept: int | Non
 
 
 async def estimate_session(session: Session, pilot: int, progress: Progress, *, signals: bool = False) -> Estimate:
-    """Estimate a session, after running `pilot` of its tasks where that is above 0; see `run_session`."""
+    """Estimate a session, after running `pilot` of its tasks where that is above 0; see `run_session`.
+
+    Raises:
+        ConfigError: The recipe's models cannot do what it asks of them.
+    """
     num_tasks = session.count_tasks()
+    check_models(session.recipe)
     if pilot:
         await run_session(replace(session, limit=min(pilot, num_tasks), accept=None), progress, signals=signals)
     return estimate_run(session.recipe, session.out, num_tasks, session.accept)

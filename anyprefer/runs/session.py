@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 from anyprefer import telemetry
 from anyprefer.applications.registry import find_application
 from anyprefer.backends.budget import Budget, Cost
-from anyprefer.config import Recipe
+from anyprefer.config import ClusterOptions, Recipe
 from anyprefer.data.blobs import BlobStore
 from anyprefer.data.tasks import check_tasks, load_tasks
 from anyprefer.errors import ConfigError, DataError
-from anyprefer.runs.cluster_options import ClusterOptions
 from anyprefer.runs.live import Camera, broadcast
 from anyprefer.runs.progress import Progress
 from anyprefer.runs.runner import Runner, Stop

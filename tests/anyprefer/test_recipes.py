@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from anyprefer.errors import ConfigError
-from anyprefer.recipes import digest_of, load_recipe, lock_text, parse_recipe, tracked_values
+from anyprefer.recipe_files import load_recipe
+from anyprefer.recipes import digest_of, lock_text, parse_recipe, tracked_values
 
 MINIMAL = '[target]\nmodel = "openai:t"\n[judge]\nmodel = "openai:j"\n'
 
@@ -82,6 +83,60 @@ def test_lock_reads_back_to_the_same_digest(tmp_path: Path) -> None:
 def test_digest_ignores_what_does_not_change_the_data(tmp_path: Path, override: str) -> None:
     path = write(tmp_path, 'name = "x"\n' + MINIMAL)
     assert digest_of(load_recipe(path, [override])) == digest_of(load_recipe(path))
+
+
+@pytest.mark.parametrize("place", [("judge", "panel"), ("sampling", "generators")])
+def test_digest_of_further_models_ignores_how_they_are_reached(place: tuple[str, str]) -> None:
+    def digest(**config: object) -> str:
+        data = {"name": "x", "target": {"model": "openai:t"}, "judge": {"model": "openai:j"}}
+        data[place[0]] = {**data.get(place[0], {}), place[1]: [{"model": "openai:p", **config}]}
+        return digest_of(parse_recipe(data))
+
+    assert digest() == digest(timeout_seconds=60.0) == digest(max_retries=0) == digest(api_key_env="OTHER")
+    assert digest() != digest(model="openai:q")
+
+
+@pytest.mark.parametrize("section", [
+    {"prices": {"openai:t": {"prompt_usd": 1.0, "completion_usd": 1.0}}}, {"review": {"mode": "all"}}, {"rounds": {"count": 9}},
+    {"training": {"epochs": 9.0}},
+])  # fmt: skip
+def test_digest_ignores_what_is_read_beside_or_after_the_loop(section: dict[str, object]) -> None:
+    data = {"name": "x", "target": {"model": "openai:t"}, "judge": {"model": "openai:j"}}
+    assert digest_of(parse_recipe({**data, **section})) == digest_of(parse_recipe(data))
+
+
+def test_relative_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
+    text = """
+name = "x"
+tasks = "tasks.jsonl"
+[target]
+model = "openai:t"
+prompts = {sample = "prompts/mine.md"}
+[judge]
+model = "openai:j"
+panel = [{model = "openai:p", prompts = {score = "p.md"}}]
+[tools.servers.wiki]
+command = ["./serve"]
+cwd = "server"
+[rounds]
+benchmark = "exact"
+benchmark_data = "../held_out.jsonl"
+"""
+    recipe = load_recipe(write(tmp_path, text))
+    assert recipe.tasks == str(tmp_path / "tasks.jsonl")
+    assert recipe.target.prompts == {"sample": tmp_path / "prompts" / "mine.md"}
+    assert recipe.judge.panel[0].prompts == {"score": tmp_path / "p.md"}
+    assert recipe.tools.servers["wiki"].cwd == tmp_path / "server"
+    assert recipe.tools.servers["wiki"].command == ("./serve",)
+    assert recipe.rounds.benchmark_data == tmp_path.parent / "held_out.jsonl"
+    saved = tomllib.loads(lock_text(recipe, "", {}))
+    del saved["lock"]
+    assert parse_recipe(saved) == recipe
+
+
+def test_tasks_of_the_hub_are_no_path(tmp_path: Path) -> None:
+    path = write(tmp_path, 'name = "x"\ntasks = "hf:openai/gsm8k:test"\n' + MINIMAL)
+    assert load_recipe(path).tasks == "hf:openai/gsm8k:test"
 
 
 def test_digest_follows_everything_else(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_calls_and_results_are_read_as_the_protocol_writes_them() -> None:
             {"role": "user", "content": "Weather in Rome?"},
             {
                 "role": "assistant", "content": None, "reasoning_content": "I must look.", "refusal": None,
-                "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}],
+                "tool_calls": [{"id": "c1", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}],
             },
             {"role": "tool", "tool_call_id": "c1", "content": "18 C"},
             {"role": "user", "content": "And Paris?"},

@@ -126,6 +126,12 @@ def test_uncertain_pairs_are_those_that_someone_doubts(changes: dict[str, Any], 
     assert all(word in reason for word, reason in zip(words, found, strict=True))
 
 
+def test_disputed_pairs_can_be_left_to_the_judge() -> None:
+    disputed = attempt(scores=((9, 2), (3, 8)))
+    assert reasons_for_review(recipe(mode="uncertain", disagreement=True), "t", disputed, accepted=True)
+    assert not reasons_for_review(recipe(mode="uncertain", disagreement=False), "t", disputed, accepted=True)
+
+
 def test_a_pair_just_below_the_threshold_is_looked_at() -> None:
     found = reasons_for_review(recipe(mode="uncertain", reward_band=1), "t", attempt(reward=6))
     assert found == ("the reward, 6, is close to the threshold of 7",)

@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import distribution
 import pytest
 
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.config import ToolsConfig
 from anyprefer.errors import ConfigError
+from anyprefer.recipe_files import load_recipe
 from anyprefer.tools import registry
 from anyprefer.tools.base import Case, Tool
 from anyprefer.tools.registry import available_tools, build_tools, load_tool_class, register
@@ -70,19 +73,7 @@ def bad(limit) -> str:
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Put a real distribution with entry points on the path."""
-
-    def install_distribution(name, points, source=TOOL):
-        site = tmp_path / f"site_{name}"
-        info = site / f"{name}-1.0.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text("[anyprefer.tools]\n" + "".join(f"{k} = {v}\n" for k, v in points.items()))
-        (site / f"{name}.py").write_text(source)
-        monkeypatch.syspath_prepend(site)
-        monkeypatch.delitem(sys.modules, name, raising=False)
-
-    return install_distribution
+    return lambda name, points, source=TOOL: distribution.install(monkeypatch, tmp_path, name, source, "anyprefer.tools", points)
 
 
 def mistakes_of(names, **options):
@@ -119,7 +110,7 @@ def test_tools_come_in_the_recipe_order(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("names", "options", "line"),
     [
-        (("calculater",), {}, "tools.names: there is no tool 'calculater'; did you mean 'calculator'?"),
+        (("calculater",), {}, "tools.names = 'calculater': there is no such tool; did you mean 'calculator'?"),
         (("calculator", "calculator"), {}, "tools.names: 'calculator' stands there twice; remove one"),
         (("calculator",), {"calculater": {}},
          "tools.options.calculater: there is no such tool in tools.names; did you mean tools.options.calculator?"),
@@ -175,7 +166,7 @@ async def test_a_path_in_a_recipe_names_a_tool_which_runs_and_is_journalled_unde
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("lost_tools:Missing", r"tool 'lost_tools:Missing' .* cannot be imported: AttributeError"),
+        ("lost_tools:Missing", r"tool 'lost_tools:Missing' cannot be imported: AttributeError"),
         ("no_such_module_anywhere:Tool", r"cannot be imported: ModuleNotFoundError.*set PYTHONPATH"),
         ("lost_tools:unmarked", "is no tool: unmarked is a function without the decorator"),
         ("lost_tools:Structural", "is no tool: it is .*not a subclass of Tool"),
@@ -198,7 +189,7 @@ def test_a_function_with_a_bad_signature_is_explained(install):
 @pytest.fixture
 def registered(monkeypatch):
     """What is registered here is forgotten afterwards."""
-    monkeypatch.setattr(registry, "REGISTERED", {})
+    monkeypatch.setattr(registry, "TOOLS", replace(registry.TOOLS, registered={}))
 
 
 async def test_a_registered_function_works_and_can_be_registered_anew(registered):
@@ -241,11 +232,11 @@ def test_what_is_no_tool_cannot_be_registered(registered):
         (int, "not a subclass of Tool"),
         (len, "is no function"),
         (lambda: "", "has no docstring"),
-        (calculator, "the name of a built-in tool"),
+        (calculator, "'calculator' is built in"),
     ]:
         with pytest.raises(ConfigError, match=message):
             register(found)
-    assert "calculator" not in registry.REGISTERED
+    assert "calculator" not in registry.TOOLS.registered
 
 
 def test_arguments_that_nobody_can_guess_need_a_judge(install):
@@ -332,3 +323,52 @@ def test_two_packages_with_one_name_are_refused(install):
 def test_a_built_in_name_cannot_be_taken(install):
     install("thief_tools", {"calculator": "thief_tools:Echo"})
     assert load_tool_class("calculator").__module__.startswith("anyprefer.tools.")
+
+
+WEIGHER = TOOL.replace(
+    "    times: int = 1",
+    """    times: int = 1
+    weights: Path = Path("unset")
+    fallback: Path | None = None
+    shards: tuple[Path, ...] = ()
+    parts: dict[str, Path] = {}
+    corpus: str = "German" """,
+).replace("from anyprefer.types", "from pathlib import Path\nfrom anyprefer.types")
+RECIPE = """
+name = "x"
+[target]
+model = "openai:a"
+[judge]
+model = "openai:b"
+[tools]
+names = ["echo"]
+[tools.options.echo]
+"""
+
+
+def test_paths_of_a_foreign_tool_are_those_that_its_options_call_paths(install, tmp_path):
+    install("weighing_tools", {"echo": "weighing_tools:Echo"}, WEIGHER)
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE + 'weights = "w.bin"\nshards = ["a", "/b"]\nparts = {one = "c"}\ncorpus = "English"\ntimes = 3\n')
+    recipe = load_recipe(path)
+    assert recipe.tools.options["echo"] == {
+        "weights": str(tmp_path / "w.bin"), "shards": [str(tmp_path / "a"), "/b"], "parts": {"one": str(tmp_path / "c")},
+        "corpus": "English", "times": 3,
+    }  # fmt: skip
+    [tool] = build_tools(recipe.tools).values()
+    assert tool.options.weights == tmp_path / "w.bin"
+
+
+def test_options_that_a_tool_refuses_are_explained_when_the_tools_are_made(install, tmp_path):
+    install("weighing_tools", {"echo": "weighing_tools:Echo"}, WEIGHER)
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE + 'wieghts = "w.bin"\n')
+    recipe = load_recipe(path)
+    with pytest.raises(ConfigError, match="did you mean 'weights'"):
+        build_tools(recipe.tools)
+
+
+def test_settings_of_a_langchain_tool_are_left_as_they_are(tmp_path):
+    path, name = tmp_path / "recipe.toml", "langchain:some.module:Tool"
+    path.write_text(RECIPE.replace('["echo"]', f'["{name}"]').replace("options.echo", f'options."{name}"') + 'path = "x"\n')
+    assert load_recipe(path).tools.options[name] == {"path": "x"}

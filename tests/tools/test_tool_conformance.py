@@ -12,7 +12,7 @@ from pydantic import ValidationError, create_model
 from anyprefer.config import ServerConfig, ToolsConfig
 from anyprefer.errors import ConfigError, ToolError
 from anyprefer.tools.base import Case, ToolArgs, ToolOptions
-from anyprefer.tools.registry import BUILT_IN, build_tools, list_problems, load_tool_class
+from anyprefer.tools.registry import TOOLS, build_tools, list_problems, load_tool_class
 from anyprefer.types import Candidate, Finding, Task
 
 TASK = Task(prompt="How many legs have 3 * 7 ants?")
@@ -36,12 +36,12 @@ FUNCTIONS = ("tool_example:look_up", "tool_example:names_unit", "tool_example:co
 """Functions with the decorator: about the task, and about a response, plain and async."""
 
 
-@pytest.fixture(params=sorted(BUILT_IN))
+@pytest.fixture(params=sorted(TOOLS.built_in))
 def kind(request):
     return load_tool_class(request.param)
 
 
-@pytest.fixture(params=[*sorted(BUILT_IN), *FOREIGN, *FUNCTIONS])
+@pytest.fixture(params=[*sorted(TOOLS.built_in), *FOREIGN, *FUNCTIONS])
 def tool_name(request):
     return request.param
 
@@ -119,7 +119,7 @@ def test_unknown_keys_are_refused(kind):
 
 
 def test_schemas_name_argument_models_by_their_tools_wherever_the_files_lie():
-    kinds = {name: load_tool_class(name) for name in BUILT_IN}
+    kinds = {name: load_tool_class(name) for name in TOOLS.built_in}
     together = create_model("Together", **{name: (kind.Args, ...) for name, kind in kinds.items()})
     assert set(together.model_json_schema()["$defs"]) == {
         f"anyprefer__tools__{name}__{kind.__name__}__Args" for name, kind in kinds.items()

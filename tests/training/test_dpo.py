@@ -12,13 +12,14 @@ pytestmark = pytest.mark.filterwarnings("default")  # torch and transformers war
 
 from tiny_model import save_tiny_model  # noqa: E402
 
+from anyprefer.config import TrainingConfig  # noqa: E402
 from anyprefer.data.records import RecordFile  # noqa: E402
 from anyprefer.errors import ConfigError, DataError, TrainingError  # noqa: E402
 from anyprefer.training.dpo import PairTrainer, Start, TrainingResult, train_dpo  # noqa: E402
 from anyprefer.training.memory import check_memory  # noqa: E402
 from anyprefer.training.outputs import merge_adapter, update_lost, write_models  # noqa: E402
+from anyprefer.training.preference_data import load_preferences  # noqa: E402
 from anyprefer.training.targets import TrainingTarget, resolve_target  # noqa: E402
-from anyprefer.training_config import TrainingConfig  # noqa: E402
 from anyprefer.types import (  # noqa: E402
     Attempt,
     Critique,
@@ -331,3 +332,39 @@ def test_a_run_folder_trains_as_its_export_does(model: TrainingTarget, tmp_path:
     assert weights(train_dpo(model, folder, tmp_path / "a", config())) == weights(
         train_dpo(model, export, tmp_path / "b", config())
     )
+
+
+def test_the_settings_of_the_optimiser_are_heeded(model: TrainingTarget, data: Path, tmp_path: Path) -> None:
+    """40 pairs in batches of 4, two to a step, twice: 10 steps; the learning rate rises over the first 5 and stays."""
+    import torch
+
+    settings = {
+        "accumulate": 2, "epochs": 2.0, "warmup_share": 0.5, "schedule": "constant", "weight_decay": 0.25, "save_steps": 2,
+        "keep_checkpoints": 1, "log_steps": 2, "eval_share": 0.0,
+    }  # fmt: skip
+    train_dpo(model, data, tmp_path / "out", config(**settings))
+    rates = {line["step"]: line["learning_rate"] for line in lines(tmp_path / "out") if "loss" in line}
+    assert rates == pytest.approx({2: 2e-4, 4: 6e-4, 6: 1e-3, 8: 1e-3, 10: 1e-3})
+    (last,) = (tmp_path / "out" / "checkpoints").glob("checkpoint-*")
+    assert last.name == "checkpoint-10"
+    groups = torch.load(last / "optimizer.pt")["param_groups"]
+    assert [group["weight_decay"] for group in groups if group["params"]] == [0.25]
+
+
+def test_dropout_changes_what_is_learned(model: TrainingTarget, data: Path, tmp_path: Path) -> None:
+    made = [
+        train_dpo(model, data, tmp_path / str(share), config(lora={"rank": 4, "dropout": share}, save_steps=100))
+        for share in (0.0, 0.5)
+    ]
+    assert weights(made[0]) != weights(made[1])
+    assert made[1].metrics["eval_rewards/accuracies"] == 1.0
+
+
+def test_overlong_pairs_are_cut_only_where_that_is_allowed(data: Path) -> None:
+    def load(**changes: Any) -> int:
+        found = load_preferences(data, config(max_length=16, **changes), lambda value: [0] * 17)
+        return int(found.facts["overlong"])
+
+    assert load(max_overlong_share=1.0) == 40
+    with pytest.raises(DataError, match=r"40 of 40 pairs .* are longer than training\.max_length = 16"):
+        load(max_overlong_share=0.975)

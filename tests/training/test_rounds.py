@@ -141,6 +141,16 @@ def test_all_pairs_so_far_are_pooled(server: LoopbackModel, base: Path, tmp_path
     assert steps[1] > 1.5 * steps[0]
 
 
+def test_a_round_takes_so_many_pairs_and_puts_up_with_so_small_a_loss(server: LoopbackModel, base: Path, tmp_path: Path) -> None:
+    """0.5 to 0.4 is a loss of 0.1; the next may fall to 0.3, so 0.29 is too low."""
+    first = parse_recipe(recipe_data(server.url)).target.model
+    scores = {first: 0.5, "openai:tuned-round-1": 0.4, "openai:tuned-round-2": 0.29}
+    state = make(tmp_path, base, server.url, scores, accept_per_round=3, tolerance=0.1).run()
+    assert [one.pairs for one in state.rounds] == [3, 3]
+    assert [one.kept for one in state.rounds] == [True, False]
+    assert len({record.task.id for record in RecordFile(tmp_path / "out" / "round-1" / "run" / "records.jsonl")}) < 12
+
+
 def test_too_few_tasks_are_said(server: LoopbackModel, base: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no tasks left for round 2: give 24 or more"):
         make(tmp_path, base, server.url, tasks_per_round=12).run()

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,17 +19,22 @@ from anyprefer.errors import ConfigError, ModelUnavailableError
 from anyprefer.recipes import parse_recipe
 from anyprefer.types import Message
 
+Started = Callable[[], list[int]]
 ASK = (Message(role="user", content="who are you?"),)
 
 
 @pytest.fixture(autouse=True)
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Started:
+    """The command's stand-in; gives what lists the process ids of all starts."""
+    pids = tmp_path / "pids"
     script = tmp_path / "bin" / "vllm"
     script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("fake_vllm.py")} "$@"\n')
+    stand_in = Path(__file__).with_name("fake_vllm.py")
+    script.write_text(f'#!/bin/sh\necho $$ >> {pids}\nexec {sys.executable} {stand_in} "$@"\n')
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
     monkeypatch.setattr(vllm, "POLL_SECONDS", 0.05)
+    return lambda: [int(pid) for pid in pids.read_text().split()]
 
 
 def save_adapter(folder: Path, **values: object) -> Path:
@@ -45,16 +52,22 @@ async def say(backends: Backends, role: str, number: int = 0) -> str:
     return (await backends.client(role, MemoryCalls()).complete(ASK, CallSite("t", role, number, "x"))).texts[0]
 
 
-async def test_base_and_adapter_share_a_server(tmp_path: Path) -> None:
+def runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_base_and_adapter_share_a_server(tmp_path: Path, started: Started) -> None:
     adapter = save_adapter(tmp_path / "adapter")
     async with Backends(recipe(f"vllm:{adapter}")) as backends:
         assert await say(backends, "target") == f"I am {adapter}"
         assert await say(backends, "judge") == "I am org/base"
-        servers = list(backends._vllm._servers.values())
-        assert len(servers) == 1
-        process = servers[0]._process
-    assert process is not None
-    assert process.returncode is not None
+        (pid,) = started()
+        assert runs(pid)
+    assert not runs(pid)
 
 
 def test_the_command_names_adapters_and_a_rank_that_vllm_has(tmp_path: Path) -> None:
@@ -66,14 +79,18 @@ def test_the_command_names_adapters_and_a_rank_that_vllm_has(tmp_path: Path) -> 
     ]  # fmt: skip
 
 
-async def test_a_server_that_died_is_started_again() -> None:
+async def test_a_server_that_died_is_started_again(started: Started) -> None:
     async with Backends(recipe("vllm:org/base")) as backends:
         assert await say(backends, "target") == "I am org/base"
-        (server,) = backends._vllm._servers.values()
-        assert server._process is not None
-        server._process.kill()
-        await server._process.wait()
+        (pid,) = started()
+        server = backends._connections["target"].server
+        assert server is not None
+        os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(10):
+            while server.running:  # noqa: ASYNC110 - another process, it sets no event
+                await asyncio.sleep(0.01)
         assert await say(backends, "target", 1) == "I am org/base"
+    assert len(started()) == 2
 
 
 async def test_a_server_that_cannot_start_has_its_last_words_told() -> None:

@@ -16,8 +16,8 @@ from ray._private import state as ray_state
 from ray.cluster_utils import Cluster
 from rich.console import Console
 
-from anyprefer.recipes import load_recipe
-from anyprefer.runs.cluster_options import ClusterOptions
+from anyprefer.config import ClusterOptions
+from anyprefer.recipe_files import load_recipe
 from anyprefer.runs.progress import Progress
 from anyprefer.runs.session import Session, run_session
 

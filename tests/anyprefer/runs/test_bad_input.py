@@ -5,6 +5,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -171,3 +172,27 @@ def test_two_runners_on_one_folder_are_refused(model: LoopbackModel, tmp_path: P
         folder.close()
     assert done.returncode == 2
     assert "in use by process" in done.stderr
+
+
+def test_the_same_recipe_under_another_digest_goes_on(model: LoopbackModel, tmp_path: Path) -> None:
+    """Which keys are part of a digest differs between versions; what they say is compared where it does not fit."""
+    assert run(tmp_path, model.url).returncode == 0
+    lock = tmp_path / "out" / "recipe.lock.toml"
+    digest = tomllib.loads(lock.read_text())["lock"]["digest"]
+    lock.write_text(lock.read_text().replace(digest, "0" * 64))
+    (tmp_path / "out" / "records.jsonl").unlink()
+    (tmp_path / "out" / "index.sqlite").unlink()
+    asked = len(model.requests)
+    assert run(tmp_path, model.url).returncode == 0
+    assert len(model.requests) == asked
+    records = [json.loads(line) for line in (tmp_path / "out" / "records.jsonl").read_text().splitlines()]
+    assert {record["recipe_digest"] for record in records} == {"0" * 64}
+
+
+def test_more_samples_than_slots_are_refused_before_any_work(model: LoopbackModel, tmp_path: Path) -> None:
+    embedded = {"target": {"model": "llamacpp:smollm2-135m"}, "embedded": {"slots": 2}}
+    for extra in ((), ("--dry-run",)):
+        done = run(tmp_path, model.url, GOOD, *extra, **embedded)
+        assert done.returncode == 2
+        assert "embedded.slots = 2 must be at least sampling.num_candidates = 5" in done.stderr
+        assert not (tmp_path / "out").exists()

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from anyprefer import __version__
-from anyprefer.cli_evaluate import evaluate_app
-from anyprefer.cli_options import JsonFlag, Overrides, RecipeArg
-from anyprefer.cli_report import analyze, report
-from anyprefer.cli_review import review
-from anyprefer.cli_training import rounds, train
+from anyprefer.cli.evaluate import evaluate_app
+from anyprefer.cli.options import JsonFlag, Overrides, RecipeArg
+from anyprefer.cli.report import analyze, report
+from anyprefer.cli.review import review
+from anyprefer.cli.training import rounds, train
 from anyprefer.errors import AnypreferError, ConfigError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def run(
 ) -> None:
     """Synthesise preference pairs for a recipe's tasks; run again to resume."""
     from anyprefer.api import RunOptions, default_out
-    from anyprefer.recipes import load_recipe
+    from anyprefer.recipe_files import load_recipe
 
     loaded = load_recipe(recipe, overrides or ())
     options = RunOptions(
@@ -131,7 +131,7 @@ def _collect_less() -> None:
 
 
 def _cluster(on: str | None, address: str, workers: int) -> Any:
-    from anyprefer.runs.cluster_options import ClusterOptions
+    from anyprefer.config import ClusterOptions
 
     if on not in (None, "ray"):
         raise ConfigError(f"--on {on!r}: the one choice is 'ray'; leave it out to run here")
@@ -288,7 +288,3 @@ def _guarded(command: Callable[[], None]) -> None:
 def _fail(message: str, code: int) -> NoReturn:
     typer.echo(message, err=True)
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from anyprefer.cli_options import JsonFlag
+from anyprefer.cli.options import JsonFlag
 
 
 def report(

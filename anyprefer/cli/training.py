@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from anyprefer.cli_options import JsonFlag, Overrides, RecipeArg
+from anyprefer.cli.options import JsonFlag, Overrides, RecipeArg
 
 SHOWN = ("loss", "eval_loss", "rewards/accuracies", "eval_rewards/accuracies", "rewards/margins", "eval_rewards/margins")
 """Metrics that a person sees on the way; `metrics.jsonl` has all."""
@@ -29,7 +29,7 @@ def train(
     import json
 
     from anyprefer import api
-    from anyprefer.recipes import load_recipe
+    from anyprefer.recipe_files import load_recipe
 
     loaded = load_recipe(recipe, overrides or ())
     with _shown_metrics() as show:
@@ -71,7 +71,7 @@ def rounds(
     from rich.console import Console
 
     from anyprefer import api
-    from anyprefer.recipes import load_recipe
+    from anyprefer.recipe_files import load_recipe
     from anyprefer.runs.progress import Progress
 
     loaded = load_recipe(recipe, overrides or ())

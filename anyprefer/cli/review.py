@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anyprefer.cli_options import JsonFlag
+from anyprefer.cli.options import JsonFlag
 from anyprefer.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -1,0 +1,98 @@
+"""A whole recipe: every section, and what must hold across them."""
+
+from pydantic import Field, model_validator
+
+from anyprefer.config.aggregator import AggregatorConfig
+from anyprefer.config.base import Section, Untracked
+from anyprefer.config.critic import CriticConfig
+from anyprefer.config.judge import JudgeConfig
+from anyprefer.config.loop import LoopConfig
+from anyprefer.config.models import EmbeddedConfig, Price, RoleConfig, VllmConfig
+from anyprefer.config.pairing import PairConfig
+from anyprefer.config.paths import FileOrHub
+from anyprefer.config.review import ReviewConfig
+from anyprefer.config.rounds import RoundsConfig
+from anyprefer.config.run import RunConfig
+from anyprefer.config.sampler import SamplingConfig, TargetConfig
+from anyprefer.config.tools import ToolsConfig
+from anyprefer.config.training import TrainingConfig
+
+ROLES = ("target", "judge", "aggregator", "critic", "rewriter")
+"""Every role that calls a model, in the order of the loop."""
+
+
+class Recipe(Section):
+    """A whole run: models, tools, loop and limits."""
+
+    name: Untracked[str]
+    """Short name, used in logs and dataset cards."""
+    description: Untracked[str] = ""
+    """One sentence for readers of the recipe and the dataset card."""
+    application: str = "text"
+    """Which kind of task this is: the name of a registered application, which reads, shows, compares and exports its outputs."""
+    field: str = "general knowledge"
+    """The expertise that the judge and the critic are asked to bring (paper: `task_field`)."""
+    examples: str = ""
+    """Worked examples for the judge, inserted verbatim; optional."""
+    tasks: Untracked[FileOrHub[str | None]] = None
+    """Default task file, relative to the recipe; `--tasks` overrides it."""
+    target: TargetConfig
+    judge: JudgeConfig
+    critic: CriticConfig = CriticConfig()
+    rewriter: RoleConfig = RoleConfig()
+    aggregator: AggregatorConfig = AggregatorConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    review: Untracked[ReviewConfig] = ReviewConfig()
+    tools: ToolsConfig = ToolsConfig()
+    pair: PairConfig = PairConfig()
+    loop: LoopConfig = LoopConfig()
+    run: RunConfig = RunConfig()
+    embedded: EmbeddedConfig = EmbeddedConfig()
+    vllm: VllmConfig = VllmConfig()
+    training: Untracked[TrainingConfig] = TrainingConfig()
+    rounds: Untracked[RoundsConfig] = RoundsConfig()
+    prices: Untracked[dict[str, Price]] = Field(default_factory=dict)
+    """Model as the recipe names it -> its price. Embedded models cost nothing; any other needs an entry when a budget in
+    dollars is set, and has no cost in records without one."""
+
+    @model_validator(mode="after")
+    def _check_across_sections(self) -> "Recipe":
+        for role in ("target", "judge"):
+            if not getattr(self, role).model:
+                raise ValueError(f"{role}.model is empty: set it to 'openai:NAME' or 'llamacpp:NAME'")
+        if self.pair.chosen == "best" and self.sampling.num_candidates < 2:
+            raise ValueError("sampling.num_candidates must be at least 2, or pair.chosen = 'reference'")
+        if not self.critic.enabled and self.loop.feedback != "none":
+            raise ValueError("critic.enabled = false leaves nothing to rewrite from: set loop.feedback = 'none'")
+        self._check_judge()
+        lowest = self.pair.rejected_rank or self.sampling.num_candidates
+        if self.pair.chosen == "best" and self.pair.chosen_rank >= lowest:
+            raise ValueError(
+                f"pair.chosen_rank {self.pair.chosen_rank} must be above pair.rejected_rank {lowest} (1 is the best)"
+            )
+        if max(self.pair.chosen_rank, self.pair.rejected_rank) > self.sampling.num_candidates:
+            raise ValueError(f"pair ranks must not exceed sampling.num_candidates = {self.sampling.num_candidates}")
+        return self
+
+    def _check_judge(self) -> None:
+        judge = self.judge
+        if judge.combine == "meta" and judge.permutations * (1 + len(judge.panel)) < 2:
+            raise ValueError(
+                "judge.combine = 'meta' compares judgements: set judge.permutations to 2 or more, or name a judge.panel"
+            )
+        if any(not member.model for member in (*judge.panel, *self.sampling.generators)):
+            raise ValueError("judge.panel and sampling.generators: every entry needs a model")
+
+    def role(self, name: str) -> RoleConfig:
+        """The configuration of a role; a role without a model of its own borrows the judge's connection."""
+        config: RoleConfig = getattr(self, name)
+        if config.model:
+            return config
+        borrowed = ("model", "base_url", "api_key_env", "timeout_seconds", "max_retries", "extra_body")
+        return config.model_copy(update={key: getattr(self.judge, key) for key in borrowed})
+
+    def members(self) -> dict[str, RoleConfig]:
+        """Every model of the recipe: the roles by name, then the judge's panel and the further generators by their place."""
+        found = {name: self.role(name) for name in ROLES}
+        found |= {f"judge.panel.{i}": config for i, config in enumerate(self.judge.panel)}
+        return found | {f"sampling.generators.{i}": config for i, config in enumerate(self.sampling.generators)}
