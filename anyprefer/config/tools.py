@@ -44,8 +44,8 @@ class ToolsConfig(Section):
 
     names: tuple[str, ...] = ()
     """Registered tools, `module:NAME` for one of your own, `langchain:module:NAME` for any LangChain tool and `mcp:SERVER/TOOL`
-    for a tool of a server below; empty scores without evidence (the self-rewarding methods). No tool of a server can be called that
-    is not named here."""
+    for a tool of a server below; empty scores without evidence (the self-rewarding methods). No tool of a server can be called
+    that is not named here."""
     servers: dict[str, ServerConfig] = Field(default_factory=dict)
     """Name -> an MCP server, for `mcp:` tools."""
     choose: Literal["judge", "arguments", "always"] = "judge"
