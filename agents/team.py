@@ -20,7 +20,7 @@ from anyprefer.backends.client import ModelClient
 from anyprefer.backends.providers import Backends
 from anyprefer.config import ROLES, Recipe
 from anyprefer.prompts import Prompt
-from anyprefer.recipes import digest_of
+from anyprefer.recipe_tables import digest_of
 from anyprefer.tools.registry import build_tools
 from anyprefer.tools.toolbox import Toolbox
 from anyprefer.types import Attempt, Output, PreferenceRecord, Reasoning, RoleUsage, Task, text_of

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from anyprefer.data.records import RecordFile
     from anyprefer.data.tasks import load_tasks
     from anyprefer.graph.builder import build_graph
-    from anyprefer.recipe_files import load_recipe
+    from anyprefer.recipes import load_recipe
     from anyprefer.runs.in_memory import synthesize
     from anyprefer.runs.tool import preference_tool
     from anyprefer.tools.base import Case, Tool
@@ -53,7 +53,7 @@ _HOMES = {
     "data.records": "RecordFile",
     "data.tasks": "load_tasks",
     "graph.builder": "build_graph",
-    "recipe_files": "load_recipe",
+    "recipes": "load_recipe",
     "runs.in_memory": "synthesize",
     "runs.tool": "preference_tool",
     "tools.base": "Case Tool",

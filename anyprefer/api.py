@@ -301,7 +301,7 @@ def _session(recipe: RecipeSource, tasks: TaskSource | None, out: str | Path | N
 
 
 def _recipe(recipe: RecipeSource) -> Recipe:
-    from anyprefer.recipe_files import load_recipe
+    from anyprefer.recipes import load_recipe
 
     return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
 

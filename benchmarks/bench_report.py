@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from anyprefer.data.run_dir import RunDir
-from anyprefer.recipe_files import load_recipe
-from anyprefer.recipes import lock_text
+from anyprefer.recipes import load_recipe, lock_text
 from anyprefer.types import (
     Attempt,
     Candidate,

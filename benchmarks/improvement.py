@@ -23,7 +23,7 @@ from anyprefer.config import Recipe
 from anyprefer.evaluation.comparison import compare
 from anyprefer.evaluation.intervals import bootstrap
 from anyprefer.evaluation.model_eval import ModelReport, evaluate_model
-from anyprefer.recipe_files import load_recipe
+from anyprefer.recipes import load_recipe
 from anyprefer.runs.progress import Progress
 from anyprefer.training.dpo import FRESH, Start, train_dpo
 from anyprefer.training.outputs import convert_to_gguf, merge_adapter

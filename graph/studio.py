@@ -27,8 +27,7 @@ from anyprefer.graph.builder import NODES, add_loop, recursion_limit
 from anyprefer.graph.nodes import Nodes, Update
 from anyprefer.graph.routing import Routes
 from anyprefer.graph.state import SynthesisState
-from anyprefer.recipe_files import load_recipe
-from anyprefer.recipes import parse_recipe
+from anyprefer.recipes import load_recipe, parse_recipe
 from anyprefer.types import Prompts, Reply, Task
 
 DEFAULT_RECIPE = Path("recipes/text/quickstart.toml")

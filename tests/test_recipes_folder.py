@@ -10,8 +10,7 @@ from anyprefer.agents.library import load_prompts, prompt_hashes
 from anyprefer.backends.catalogue import find_entry
 from anyprefer.config import ROLES
 from anyprefer.data.tasks import check_tasks
-from anyprefer.recipe_files import load_recipe
-from anyprefer.recipes import digest_of, tracked_values
+from anyprefer.recipes import digest_of, load_recipe, tracked_values
 from anyprefer.tools.registry import available_tools
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.toml"))

@@ -23,7 +23,7 @@ from anyprefer.backends.weights import cache_dir
 from anyprefer.config import Recipe
 from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import ConfigError, DataError, RunFolderError
-from anyprefer.recipe_files import load_recipe
+from anyprefer.recipes import load_recipe
 from anyprefer.runs.journal import Journal
 from anyprefer.training.card import MARK
 from anyprefer.training.findings import MAP, RESULT, SECTION, replace_section

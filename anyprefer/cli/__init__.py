@@ -73,7 +73,7 @@ def run(
 ) -> None:
     """Synthesise preference pairs for a recipe's tasks; run again to resume."""
     from anyprefer.api import RunOptions, default_out
-    from anyprefer.recipe_files import load_recipe
+    from anyprefer.recipes import load_recipe
 
     loaded = load_recipe(recipe, overrides or ())
     options = RunOptions(

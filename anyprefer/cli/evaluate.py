@@ -25,7 +25,7 @@ def evaluate_judge(
 ) -> None:
     """Measure how often a recipe's judge prefers the right response; run again to resume."""
     from anyprefer.evaluation.judge_report import run_evaluation
-    from anyprefer.recipe_files import load_recipe
+    from anyprefer.recipes import load_recipe
 
     loaded = load_recipe(recipe, overrides or ())
     folder = out or Path("runs") / f"{loaded.name}-judge"
@@ -46,7 +46,7 @@ def evaluate_model_verb(
 ) -> None:
     """Measure a served model on a benchmark; run again to resume."""
     from anyprefer.evaluation.model_eval import evaluate_model
-    from anyprefer.recipe_files import load_recipe
+    from anyprefer.recipes import load_recipe
 
     loaded = load_recipe(recipe, [*(overrides or ()), *([f'target.model="{model}"'] if model else [])])
     folder = out or Path("runs") / f"{loaded.name}-{benchmark.replace(':', '-')}"
@@ -70,7 +70,7 @@ def evaluate_harness_verb(
 ) -> None:
     """Measure a model's weights on a benchmark through lm-eval."""
     from anyprefer.evaluation.lm_harness import HarnessOptions, evaluate_harness
-    from anyprefer.recipe_files import load_recipe
+    from anyprefer.recipes import load_recipe
     from anyprefer.training.targets import resolve_target
 
     loaded = load_recipe(recipe, overrides or ())
@@ -95,7 +95,7 @@ def evaluate_win_rate(
     """Have the recipe's judge compare two models' answers; run again to resume."""
     from anyprefer.data.run_dir import RunDir
     from anyprefer.evaluation.win_rate import load_outputs, measure_win_rate
-    from anyprefer.recipe_files import load_recipe
+    from anyprefer.recipes import load_recipe
     from anyprefer.runs.journal import Journal
 
     loaded = load_recipe(recipe, overrides or ())

@@ -29,7 +29,7 @@ def train(
     import json
 
     from anyprefer import api
-    from anyprefer.recipe_files import load_recipe
+    from anyprefer.recipes import load_recipe
 
     loaded = load_recipe(recipe, overrides or ())
     with _shown_metrics() as show:
@@ -71,7 +71,7 @@ def rounds(
     from rich.console import Console
 
     from anyprefer import api
-    from anyprefer.recipe_files import load_recipe
+    from anyprefer.recipes import load_recipe
     from anyprefer.runs.progress import Progress
 
     loaded = load_recipe(recipe, overrides or ())

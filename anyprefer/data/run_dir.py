@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from anyprefer.config import Recipe
 from anyprefer.errors import RunFolderError
-from anyprefer.recipes import parse_recipe
+from anyprefer.recipe_tables import parse_recipe
 
 FORMAT = 2
 """Of the folders that are made now: what their checkpoints and records hold. Locks without a number are of format 1."""

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from anyprefer.errors import ConfigError
-from anyprefer.recipe_files import load_recipe
-from anyprefer.recipes import digest_of, lock_text, parse_recipe, tracked_values
+from anyprefer.recipes import digest_of, load_recipe, lock_text, parse_recipe, tracked_values
 
 MINIMAL = '[target]\nmodel = "openai:t"\n[judge]\nmodel = "openai:j"\n'
 

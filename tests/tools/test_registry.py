@@ -11,7 +11,7 @@ import pytest
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.config import ToolsConfig
 from anyprefer.errors import ConfigError
-from anyprefer.recipe_files import load_recipe
+from anyprefer.recipes import load_recipe
 from anyprefer.tools import registry
 from anyprefer.tools.base import Case, Tool
 from anyprefer.tools.registry import available_tools, build_tools, load_tool_class, register

@@ -17,7 +17,7 @@ from ray.cluster_utils import Cluster
 from rich.console import Console
 
 from anyprefer.config import ClusterOptions
-from anyprefer.recipe_files import load_recipe
+from anyprefer.recipes import load_recipe
 from anyprefer.runs.progress import Progress
 from anyprefer.runs.session import Session, run_session
 

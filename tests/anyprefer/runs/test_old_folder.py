@@ -19,7 +19,7 @@ import anyprefer
 from anyprefer.data.records import RecordFile
 from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import RunFolderError
-from anyprefer.recipe_files import load_recipe
+from anyprefer.recipes import load_recipe
 from anyprefer.review.desk import open_desk
 
 DONE = {
