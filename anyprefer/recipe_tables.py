@@ -1,4 +1,4 @@
-"""Recipes as tables: checked with one clear error per mistake; their digests, and the text of lock files."""
+"""Recipes as tables: checked with one clear error per mistake; and their digests."""
 
 import difflib
 import hashlib
@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from anyprefer.config import Recipe
@@ -36,11 +35,6 @@ def digest_of(recipe: Recipe, extra: Mapping[str, Any] | None = None) -> str:
     """SHA-256 over `tracked_values` and `extra` (prompt hashes, say), as hex."""
     content = json.dumps({**tracked_values(recipe), **(extra or {})}, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-def lock_text(recipe: Recipe, digest: str, extra: Mapping[str, Any]) -> str:
-    """The resolved recipe as TOML, with its digest and `extra` under `[lock]`."""
-    return tomli_w.dumps({"lock": {"digest": digest, **extra}, **recipe.model_dump(mode="json", exclude_none=True)})
 
 
 def _explain(problem: Any, model: type[BaseModel]) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 from anyprefer.config import Recipe
 from anyprefer.config.paths import anchor_paths
 from anyprefer.errors import ConfigError
-from anyprefer.recipe_tables import digest_of, lock_text, parse_recipe, tracked_values
+from anyprefer.recipe_tables import digest_of, parse_recipe, tracked_values
 from anyprefer.tools.registry import anchor_options
 
-__all__ = ["digest_of", "load_recipe", "lock_text", "parse_recipe", "tracked_values"]
+__all__ = ["digest_of", "load_recipe", "parse_recipe", "tracked_values"]
 
 
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from anyprefer.data.run_dir import RunDir
-from anyprefer.recipes import load_recipe, lock_text
+from anyprefer.recipes import load_recipe
 from anyprefer.types import (
     Attempt,
     Candidate,
@@ -32,6 +32,7 @@ from anyprefer.types import (
     PreferencePair,
     PreferenceRecord,
     Prompts,
+    Reply,
     RoleUsage,
     Side,
     Task,
@@ -86,7 +87,7 @@ class Writer:
         """One record: a few have failed, some found no pair, most were accepted after one to three rounds."""
         luck = self.random.random()
         prompt = f"{self.text(1, 4)}{f' {RARE_WORD}' if number % 1000 == 7 else ''} ({number})"
-        task = Task(prompt=prompt, reference=self.text(1, 3), metadata={"source": f"part {number % 12}"})
+        task = Task(prompt=prompt, reference=Reply.of(self.text(1, 3)), metadata={"source": f"part {number % 12}"})
         rounds = self.random.choice((1, 1, 1, 2, 2, 3)) if luck > 0.02 else 0
         attempts = tuple(self._attempt(place, has_pair=luck > 0.1) for place in range(rounds))
         status = "failed" if not rounds else "accepted" if luck > 0.3 else "exhausted"
@@ -107,7 +108,9 @@ class Writer:
         )  # fmt: skip
 
     def _attempt(self, place: int, *, has_pair: bool) -> Attempt:
-        candidates = tuple(Candidate(index=index, output=self.text(3, 9), model="openai:some-model") for index in range(5))
+        candidates = tuple(
+            Candidate(index=index, output=Reply.of(self.text(3, 9)), model="openai:some-model") for index in range(5)
+        )
         tool = self.random.choice(("calculator", "python", "corpus_search", "web_search"))
         scores = sorted((self.random.randint(2, 20) / 2 for _ in candidates), reverse=True)
         verdicts = tuple(Verdict(candidate=index, analysis=self.text(1, 3), score=scores[index]) for index in range(5))
@@ -137,7 +140,7 @@ def write_run(folder: Path, num_records: int, seed: int) -> float:
     run = RunDir(folder)
     folder.mkdir(parents=True, exist_ok=True)
     recipe = load_recipe(Path(__file__).parents[1] / "recipes" / "text" / "quickstart.toml")
-    run.lock.write_text(lock_text(recipe, "5a" * 32, {}))
+    run.lock.write_text(run.lock_of(recipe, "5a" * 32, {}).text)
     writer = Writer(seed)
     with run.records.open("w", encoding="utf-8") as file:
         for number in range(num_records):

@@ -21,7 +21,7 @@ from anyprefer.backends.calls import MemoryCalls
 from anyprefer.backends.providers import Backends
 from anyprefer.data.tasks import load_tasks
 from anyprefer.recipes import parse_recipe
-from anyprefer.types import Candidate, Task
+from anyprefer.types import Candidate, Reply, Task
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "text"
 _STEP = re.compile(r"<<[^<>=]+=([0-9]+)>>")
@@ -53,7 +53,7 @@ def pairs(path: Path, num: int) -> list[tuple[Task, str, str]]:
 
 async def compare(team: Team, task: Task, right: str, wrong: str, round_: int, *, tools: bool) -> str:
     """Score one pair: `right`, `tied` or `wrong` says which the judge preferred."""
-    candidates = [Candidate(index=0, output=right), Candidate(index=1, output=wrong)]
+    candidates = [Candidate(index=0, output=Reply.of(right)), Candidate(index=1, output=Reply.of(wrong))]
     calls = await team.chooser.choose_tools(task, candidates, round_) if tools else ()
     evidence = await team.toolbox.gather(calls, task, candidates, round_)
     material = Material(task=task, evidence=evidence, knowledge=None, guidance="", round=round_)

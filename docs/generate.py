@@ -6,7 +6,7 @@ Each part stands between two marks. `--check` writes nothing and fails where the
 import ast
 import sys
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -50,24 +50,21 @@ def layers() -> str:
 def registries() -> str:
     """Every registry: what it holds from the start, and where other packages add to it."""
     rows = (
-        (kind, ", ".join(f"`{name}`" for name in sorted(built_in)), f"`{group}`", f"`{path}`")
-        for kind, built_in, group, path in sorted(find_registries(), key=lambda found: found[0])
+        (one.kind, ", ".join(f"`{name}`" for name in sorted(one.built_in)), f"`{one.group}`", f"`{path}`")
+        for path, one in sorted(find_registries(), key=lambda found: found[1].kind)
     )
     return table(("what", "built in", "entry-point group", "file"), rows)
 
 
-def find_registries() -> Iterator[tuple[str, Collection[str], str, Path]]:
-    """The registries of the code: what is in them, the names of what is built in, the group, and the file that makes them."""
+def find_registries() -> Iterator[tuple[Path, Registry]]:
+    """The registries of the code, each with the file that makes it."""
     for path in sorted(path.relative_to(ROOT) for folder in CODE for path in (ROOT / folder).rglob("*.py")):
-        text = (ROOT / path).read_text(encoding="utf-8")
         is_linked = any((ROOT / parent).is_symlink() for parent in path.parents)
-        if is_linked or not (" = Registry(" in text or "\nENTRY_POINTS = " in text):
+        if is_linked or " = Registry(" not in (ROOT / path).read_text(encoding="utf-8"):
             continue
         parts = path.with_suffix("").parts
-        names = vars(import_module(".".join(parts if parts[0] == "anyprefer" else ("anyprefer", *parts))))
-        yield from ((one.kind, one.built_in, one.group, path) for one in names.values() if isinstance(one, Registry))
-        if group := names.get("ENTRY_POINTS"):
-            yield group.rpartition(".")[2].removesuffix("s"), names["BUILT_IN"], group, path
+        module = import_module(".".join(parts if parts[0] == "anyprefer" else ("anyprefer", *parts)))
+        yield from ((path, thing) for thing in vars(module).values() if isinstance(thing, Registry))
 
 
 def run_folder() -> str:

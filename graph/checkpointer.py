@@ -11,6 +11,7 @@ from pathlib import Path
 
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+from anyprefer.data.run_dir import RunDir
 from anyprefer.graph.state import state_serializer
 
 
@@ -19,7 +20,7 @@ async def open_checkpointer() -> AsyncIterator[AsyncSqliteSaver]:
     """Open it; the serializer revives our values and no other class."""
     folder = Path(os.environ.get("ANYPREFER_RUN") or ".langgraph_api")
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    async with AsyncSqliteSaver.from_conn_string(str(folder / "checkpoints.sqlite")) as saver:
+    async with AsyncSqliteSaver.from_conn_string(str(RunDir(folder).checkpoints)) as saver:
         saver.serde = state_serializer()
         await saver.setup()
         yield saver

@@ -105,7 +105,7 @@ class Tool(Generic[A, O]):
             given = [part for part in parameters if isinstance(part, type) and issubclass(part, base)]
             if given and name not in vars(cls):
                 setattr(cls, name, given[0])
-        if cls.__module__.startswith(f"{__package__}.") and "Args" in vars(cls) and "name" in vars(cls):
+        if (cls.__module__ or "").startswith(f"{__package__}.") and "Args" in vars(cls) and "name" in vars(cls):
             _name_by_tool(cls.Args, cls.name)
 
     def __init__(self, options: O) -> None:

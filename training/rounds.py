@@ -183,7 +183,7 @@ class Rounds:
         folder.mkdir(exist_ok=True)
         tasks = self._tasks(record.number, folder)
         session = Session(self._with_target(record.target), tasks, folder / "run", accept=self.recipe.rounds.accept_per_round)
-        summary = asyncio.run(run_session(session, self.progress))
+        summary = asyncio.run(run_session(session, self.progress, signals=True))
         if summary.stopped == "interrupted":
             raise KeyboardInterrupt
         records = RecordFile(RunDir(folder / "run").records)

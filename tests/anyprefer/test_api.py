@@ -162,7 +162,7 @@ def test_snippets_of_the_page_run_in_order(model: LoopbackModel, tmp_path: Path,
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "__main__"}
     snippets = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(snippets) == 4
+    assert len(snippets) == 5
     for snippet in snippets:
         exec(snippet, names)
     assert (tmp_path / "pairs" / "train.jsonl").exists()

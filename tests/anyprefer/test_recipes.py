@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import ConfigError
-from anyprefer.recipes import digest_of, load_recipe, lock_text, parse_recipe, tracked_values
+from anyprefer.recipes import digest_of, load_recipe, parse_recipe, tracked_values
 
 MINIMAL = '[target]\nmodel = "openai:t"\n[judge]\nmodel = "openai:j"\n'
 
@@ -73,7 +74,7 @@ def test_bad_override_is_refused(tmp_path: Path, override: str) -> None:
 
 def test_lock_reads_back_to_the_same_digest(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path, 'name = "x"\n' + MINIMAL))
-    saved = tomllib.loads(lock_text(recipe, digest_of(recipe), {"prompts": {}}))
+    saved = tomllib.loads(RunDir("").lock_of(recipe, digest_of(recipe), {}).text)
     header = saved.pop("lock")
     assert digest_of(parse_recipe(saved)) == header["digest"] == digest_of(recipe)
 
@@ -128,7 +129,7 @@ benchmark_data = "../held_out.jsonl"
     assert recipe.tools.servers["wiki"].cwd == tmp_path / "server"
     assert recipe.tools.servers["wiki"].command == ("./serve",)
     assert recipe.rounds.benchmark_data == tmp_path.parent / "held_out.jsonl"
-    saved = tomllib.loads(lock_text(recipe, "", {}))
+    saved = tomllib.loads(RunDir("").lock_of(recipe, "", {}).text)
     del saved["lock"]
     assert parse_recipe(saved) == recipe
 

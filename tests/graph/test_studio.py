@@ -107,3 +107,12 @@ def test_a_failure_becomes_a_record(studio: ModuleType, model: LoopbackModel) ->
     model.replies["ScoreSheet"] = lambda body, choice: {"analyses": [], "scores": []}
     record = run(studio, studio.graph.ainvoke({"prompt": "a"}))["record"]
     assert (record.status, record.error.node) == ("failed", "score_candidates")
+
+
+def test_a_recipe_has_the_same_digest_in_the_server_as_everywhere(studio: ModuleType) -> None:
+    from anyprefer.agents.library import load_prompts, prompt_hashes
+    from anyprefer.recipes import digest_of
+
+    nodes = run(studio, studio.workshop.nodes(None))
+    prompts = prompt_hashes(load_prompts(studio.RECIPE))
+    assert nodes.team.recipe_digest == digest_of(studio.RECIPE, {"prompts": prompts})

@@ -12,8 +12,9 @@ from anyprefer.analysis.dataset import load_dataset
 from anyprefer.applications.text import TextApplication
 from anyprefer.config import Recipe
 from anyprefer.data.records import RecordFile
+from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import ConfigError, DataError, RunFolderError
-from anyprefer.recipes import digest_of, lock_text, parse_recipe
+from anyprefer.recipes import digest_of, parse_recipe
 from anyprefer.training.export import _publish, export_pairs
 from anyprefer.training.rows import preference_row
 from anyprefer.types import (
@@ -37,7 +38,7 @@ from anyprefer.types import (
     normalize,
 )
 
-TEXT = TextApplication()
+APPLICATION = TextApplication()
 FORMATS = ("jsonl", "parquet", "hf")
 RECIPE = parse_recipe({"name": "demo", "target": {"model": "openai:small"}, "judge": {"model": "openai:big"}})
 
@@ -81,7 +82,8 @@ def record(name="t", status="accepted", *, chosen="yes", rejected="no", score=8,
 
 def make_run(folder: Path, records, recipe: Recipe = RECIPE):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.lock.toml").write_text(lock_text(recipe, digest_of(recipe), {"prompts": {}}), encoding="utf-8")
+    files = RunDir(folder)
+    files.lock.write_text(files.lock_of(recipe, digest_of(recipe), {}).text, encoding="utf-8")
     with RecordFile(folder / "records.jsonl") as file:
         for one in records:
             file.append(one)
@@ -105,7 +107,7 @@ def test_export_loads_back_without_arguments(tmp_path, layout):
     summary = export_pairs(run, tmp_path / "out", layout)
     assert (summary.num_rows, summary.format) == (1200, layout)
     assert summary.statuses == {"accepted": 1200, "exhausted": 1, "failed": 1}
-    assert load(summary.path, layout).to_list() == [preference_row(one, TEXT) for one in records]
+    assert load(summary.path, layout).to_list() == [preference_row(one, APPLICATION) for one in records]
 
 
 @pytest.mark.parametrize("layout", FORMATS)
@@ -216,7 +218,7 @@ def test_any_accepted_record_exports_and_loads_back_equal(tmp_path_factory, reco
     export_pairs(make_run(folder / "run", records), folder / "out", layout, reasoning=reasoning)
     with_images = any(one.task.images for one in records)
     rows = load(folder / "out", layout).to_list()
-    assert rows == [preference_row(one, TEXT, with_images=with_images, reasoning=reasoning) for one in records]
+    assert rows == [preference_row(one, APPLICATION, with_images=with_images, reasoning=reasoning) for one in records]
     assert all(row["chosen"] != row["rejected"] and row["margin"] > 0 for row in rows)
 
 
@@ -285,7 +287,7 @@ def test_folder_with_other_things_is_left_alone(tmp_path):
 
 def test_bad_arguments_are_named(tmp_path):
     run = make_run(tmp_path / "run", [record()])
-    with pytest.raises(ConfigError, match=r"unknown export format 'csv': give one of jsonl, parquet, hf"):
+    with pytest.raises(ConfigError, match=r"format = 'csv': there is no such export format; known are: hf, jsonl, parquet"):
         export_pairs(run, tmp_path / "out", "csv")
     with pytest.raises(ConfigError, match="unknown reasoning 'all': give one of none, field, inline"):
         export_pairs(run, tmp_path / "out", reasoning="all")
@@ -415,7 +417,7 @@ def test_jsonl_is_plain_json_lines(tmp_path):
     records = [record("a", chosen="größer \u2028 \x85 ok")]
     export_pairs(make_run(tmp_path / "run", records), tmp_path / "out")
     lines = (tmp_path / "out" / "train.jsonl").read_bytes().split(b"\n")
-    assert [json.loads(line) for line in lines[:-1]] == [preference_row(one, TEXT) for one in records]
+    assert [json.loads(line) for line in lines[:-1]] == [preference_row(one, APPLICATION) for one in records]
 
 
 @pytest.mark.parametrize("layout", FORMATS)

@@ -11,7 +11,7 @@ from anyprefer.applications.text import TextApplication
 from anyprefer.data.records import RecordFile
 from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import ConfigError
-from anyprefer.recipes import digest_of, lock_text, parse_recipe
+from anyprefer.recipes import digest_of, parse_recipe
 from anyprefer.training.export import export_pairs
 from anyprefer.training.formats.base import FORMATS, register_format
 from anyprefer.types import Attempt, Critique, Origin, PreferencePair, PreferenceRecord, Prompts, Side, Task
@@ -50,7 +50,8 @@ def make_run(path, application="text"):
         "name": "demo", "application": application, "target": {"model": "openai:a"}, "judge": {"model": "openai:b"},
     })  # fmt: skip
     path.mkdir()
-    RunDir(path).lock.write_text(lock_text(recipe, digest_of(recipe), {"prompts": {}}))
+    files = RunDir(path)
+    files.lock.write_text(files.lock_of(recipe, digest_of(recipe), {}).text)
     sides = [
         Side(origin=Origin(kind="candidate", candidate=i, round=0), output=text, score=9 - i)
         for i, text in enumerate(("two words", "no"))

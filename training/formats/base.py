@@ -72,7 +72,7 @@ def find_format(name: str) -> ExportFormat:
     Raises:
         ConfigError: There is none, or a package that it needs is missing.
     """
-    found = cast("ExportFormat", FORMATS.load(name, "--format")())
+    found = cast("ExportFormat", FORMATS.load(name, "format")())
     for package in found.packages:
         if importlib.util.find_spec(package) is None:
             raise ConfigError(f"format {name!r} needs {package}: pip install 'anyprefer[parquet]', or use --format jsonl")
@@ -81,4 +81,4 @@ def find_format(name: str) -> ExportFormat:
 
 def is_of_a_format(file: str) -> bool:
     """Whether some format leaves a file or folder of this name in an export."""
-    return any(FORMATS.load(name, "--format").files.fullmatch(file) for name in FORMATS.names())
+    return any(FORMATS.load(name, "format").files.fullmatch(file) for name in FORMATS.names())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -87,6 +88,7 @@ def test_resume_finishes_what_is_left_and_asks_no_completed_call_again(old: Old)
     assert (set(after.values()), after.total() - before.total()) == ({1}, len(old.model.requests))
     summary = json.loads((old.out / "summary.json").read_text())
     assert (summary["repeated_calls"], summary["waiting"], summary["digest"]) == (0, 2, digest)
+    assert "error" not in (old.out / "run.log").read_text(), "no checkpoint of before was tried"
     assert (old.out / "records.jsonl").read_bytes().startswith(lines), "finished records stay as they are"
     assert {record.recipe_digest for record in RecordFile(old.out / "records.jsonl")} == {digest}
 
@@ -204,5 +206,5 @@ def test_folder_whose_chosen_sides_are_references_goes_on(tmp_path: Path, monkey
 
 def test_fixtures_hold_no_place_of_a_machine() -> None:
     for path in (one for one in FIXTURES.rglob("*") if one.is_file()):
-        assert not any(place in path.read_bytes() for place in (b"/work/", b"/tmp/", b"/home/", b"127.0.0.1")), path
+        assert not re.search(rb'"/\w|127\.0\.0\.1', path.read_bytes()), path
     assert sum(path.stat().st_size for path in FIXTURES.rglob("*") if path.is_file()) < 250_000
