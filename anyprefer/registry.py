@@ -60,20 +60,29 @@ class Registry:
         """
         if name in self.registered:
             return self.registered[name]
+        if name in self.built_in:
+            return self._import(name, self.built_in[name])
         known = self.names()
         if name not in known:
             raise ConfigError(f"{place} = {name!r}: there is no such {self.kind}; {suggest(name, known)}")
         claims = sorted({point.value for point in entry_points(group=self.group, name=name)})
-        if name not in self.built_in and len(claims) > 1:
+        if len(claims) > 1:
             raise ConfigError(f"{place}: {name!r} is claimed by {' and '.join(claims)}; uninstall all but one")
+        return self._import(name, known[name])
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a thing of this name, without importing it."""
+        return name in self.built_in or name in self.registered or bool(entry_points(group=self.group, name=name))
+
+    def _import(self, name: str, path: str) -> Any:
         try:
-            return import_object(known[name])
+            return import_object(path)
         except ConfigError:  # says what is wrong already
             raise
         except Exception as error:  # importing foreign code can raise anything
             raise ConfigError(
-                f"{self.kind} {name!r} ({known[name]}) cannot be imported: {type(error).__name__}: {error}; mend or uninstall "
-                "its package"
+                f"{self.kind} {name!r} ({path}) cannot be imported: {type(error).__name__}: {error}; mend or uninstall its "
+                "package"
             ) from error
 
 

@@ -25,6 +25,8 @@ def split_thoughts(text: str) -> tuple[str, str, bool]:
     Returns:
         The thought, the answer, and whether the thought was closed; a text without thoughts comes back as it is.
     """
+    if not _may_hold_thoughts(text):
+        return "", text, True
     thoughts: list[str] = []
     rest = text
     if (unopened := _end_of_unopened(text)) is not None:
@@ -38,6 +40,11 @@ def split_thoughts(text: str) -> tuple[str, str, bool]:
         thoughts.append(rest[begin.end() : closed.start()])
         rest = rest[closed.end() :]
     return (_join(thoughts), rest.lstrip(), True) if thoughts else ("", text, True)
+
+
+def _may_hold_thoughts(text: str) -> bool:
+    """A quick look: nearly all replies hold none, and every mark is searched for in all of the text."""
+    return text.lstrip()[:1] in ("<", "[", "\u25c1") or any(start in text for start in ("</", "[/", "\u25c1/"))
 
 
 def _begin(text: str) -> "tuple[re.Match[str], re.Pattern[str]] | None":

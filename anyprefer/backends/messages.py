@@ -33,11 +33,10 @@ def reply_of(message: BaseMessage, reason: str | None) -> tuple[Reply, Ending]:
     """
     ending = ending_of(reason)
     if isinstance(message.content, str) and not message.additional_kwargs and not getattr(message, "tool_calls", ()):
-        parts: list[Part] = [Text(text=message.content)]
-    else:
-        parts = list(_parts(message))
+        thought, answer, closed = split_thoughts(clean(message.content))
+        return Reply.of(answer, thought), ending if closed or ending == "filtered" else "cut"
     found: list[Part] = []
-    for part in parts:
+    for part in _parts(message):
         if not isinstance(part, Text):
             found.append(part)
             continue

@@ -41,7 +41,7 @@ def load_provider(prefix: str) -> type[Provider] | None:
     Raises:
         ConfigError: Two packages claim the prefix, it cannot be imported, or it is no provider.
     """
-    return _check_provider(prefix, PROVIDERS.load(prefix, "model")) if prefix in PROVIDERS.names() else None
+    return _check_provider(prefix, PROVIDERS.load(prefix, "model")) if prefix in PROVIDERS else None
 
 
 def _check_provider(prefix: str, found: Any) -> type[Provider]:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from anyprefer.types.base import Value
 
@@ -59,6 +59,15 @@ class ToolResult(Value):
 Part = Annotated[Text | Image | Reasoning | ToolUse | ToolResult, Field(discriminator="type")]
 
 
+def _check_parts(parts: "tuple[Part, ...]", info: ValidationInfo) -> "str | tuple[Part, ...]":
+    """Parts that fit the role, written before them; a single text becomes a `str`."""
+    role = info.data.get("role", "")
+    for part in parts:
+        if not isinstance(part, _ALLOWED.get(role, Value)):
+            raise ValueError(f"a message of the role {role!r} cannot hold a part of the type {part.type!r}")
+    return parts[0].text if len(parts) == 1 and isinstance(parts[0], Text) else parts
+
+
 class Message(Value):
     """One message of a conversation.
 
@@ -68,7 +77,7 @@ class Message(Value):
 
     role: Literal["system", "user", "assistant", "tool"]
     """The role "developer" is read as "system"."""
-    content: str | tuple[Part, ...]
+    content: str | Annotated[tuple[Part, ...], AfterValidator(_check_parts)]
     """Text alone is a `str`, so that equal messages are equal values."""
     name: str | None = None
     """Who speaks, where several share a role; of a tool's message, the tool."""
@@ -76,24 +85,10 @@ class Message(Value):
     @model_validator(mode="before")
     @classmethod
     def _read_openai(cls, data: Any) -> Any:
-        return _from_openai(data) if isinstance(data, dict) and (data.keys() - _OWN or data.get("content", 0) is None) else data
-
-    @field_validator("role", mode="before")
-    @classmethod
-    def _read_developer(cls, role: Any) -> Any:
-        return "system" if role == "developer" else role
-
-    @model_validator(mode="after")
-    def _check_parts(self) -> "Message":
-        if isinstance(self.content, str):
-            return self
-        if len(self.content) == 1 and isinstance(self.content[0], Text):
-            object.__setattr__(self, "content", self.content[0].text)
-        allowed = _ALLOWED[self.role]
-        for part in self.parts:
-            if not isinstance(part, allowed):
-                raise ValueError(f"a message of the role {self.role!r} cannot hold a part of the type {part.type!r}")
-        return self
+        if not isinstance(data, dict):
+            return data
+        is_plain = data.keys() <= _OWN and data.get("content", "") is not None and data.get("role") != "developer"
+        return data if is_plain else _from_openai(data)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -118,6 +113,7 @@ _OWN = frozenset({"role", "content", "name"})
 def _from_openai(data: dict[str, Any]) -> dict[str, Any]:
     """A message as OpenAI's protocol and the trainers write it: calls, results and thoughts in fields of their own."""
     rest = {key: value for key, value in data.items() if value is not None}
+    rest["role"] = "system" if rest.get("role") == "developer" else rest.get("role")
     content, calls, call_id = rest.pop("content", ""), rest.pop("tool_calls", ()), rest.pop("tool_call_id", None)
     thought = rest.pop("reasoning_content", "")
     if rest.get("role") == "tool" and call_id is not None:

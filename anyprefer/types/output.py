@@ -21,7 +21,7 @@ class Reply(Value):
 
     @model_validator(mode="after")
     def _check_roles(self) -> "Reply":
-        if not any(message.role == "assistant" for message in self.messages):
+        if self.messages[0].role != "assistant" and all(message.role != "assistant" for message in self.messages):
             raise ValueError("a reply needs a message of the assistant")
         return self
 
