@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         write_report,
     )
     from anyprefer.applications.registry import register_application
+    from anyprefer.backends.registry import register_provider
     from anyprefer.config import Recipe
     from anyprefer.data.records import RecordFile
     from anyprefer.data.tasks import load_tasks
@@ -35,20 +36,22 @@ if TYPE_CHECKING:
     from anyprefer.tools.base import Case, Tool
     from anyprefer.tools.function import tool
     from anyprefer.tools.registry import register as register_tool
+    from anyprefer.training.formats.base import register_format
     from anyprefer.types import Candidate, Finding, PreferenceRecord, Task
 
 __version__ = "0.1.0"
 __all__ = [
     "Candidate", "Case", "Finding", "PreferenceRecord", "Recipe", "RecordFile", "Task", "Tool", "aanalyze", "aestimate",
     "aexport", "analyze", "arounds", "arun", "atrain", "awrite_report", "build_graph", "estimate", "export", "load_recipe",
-    "load_tasks", "preference_tool", "register_application", "register_judge", "register_tool", "rounds", "run", "synthesize",
-    "tool", "train", "write_report",
+    "load_tasks", "preference_tool", "register_application", "register_format", "register_judge",
+    "register_provider", "register_tool", "rounds", "run", "synthesize", "tool", "train", "write_report",
 ]  # fmt: skip
 
 _HOMES = {
     "agents.judges.registry": "register_judge",
     "api": "aanalyze aestimate aexport analyze arounds arun atrain awrite_report estimate export rounds run train write_report",
     "applications.registry": "register_application",
+    "backends.registry": "register_provider",
     "config": "Recipe",
     "data.records": "RecordFile",
     "data.tasks": "load_tasks",
@@ -59,6 +62,7 @@ _HOMES = {
     "tools.base": "Case Tool",
     "tools.function": "tool",
     "tools.registry": "register_tool:register",
+    "training.formats.base": "register_format",
     "types": "Candidate Finding PreferenceRecord Task",
 }
 """Module -> the public names that it has; one that is called otherwise there stands behind a colon."""

@@ -1,1 +1,1 @@
-"""Tools that gather evidence for the judge: one module per tool, one protocol, one registry."""
+"""Tools that gather evidence for the judge: a folder for each family, one base class, one registry."""

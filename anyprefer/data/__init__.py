@@ -1,1 +1,1 @@
-"""Task files in, record files out."""
+"""Files: tasks and pictures in, records out, run folders, and pairs of any preference dataset."""

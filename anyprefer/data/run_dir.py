@@ -84,6 +84,11 @@ class RunDir:
         return self.path / "records.jsonl"
 
     @property
+    def torn(self) -> Path:
+        """Lines that a crash cut off; their tasks ran again."""
+        return self.path / "records.torn"
+
+    @property
     def index(self) -> Path:
         """What the records came to."""
         return self.path / "index.sqlite"
