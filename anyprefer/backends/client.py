@@ -21,13 +21,13 @@ from anyprefer.backends.budget import Budget, Cost, PromptGauge, price_of
 from anyprefer.backends.calls import CallSite, CallStore, StoredCall, call_key
 from anyprefer.backends.endpoint import Endpoint
 from anyprefer.backends.logprobs import TOP, Digits, find_digits
-from anyprefer.backends.messages import ending_of, reply_of, to_langchain
+from anyprefer.backends.messages import reply_of, to_langchain
 from anyprefer.backends.retry import Persistence
 from anyprefer.config import Price
 from anyprefer.errors import MalformedReplyError
 from anyprefer.prompts import clip
 from anyprefer.thoughts import split_thoughts
-from anyprefer.types import Ending, Message, Reply
+from anyprefer.types import Ending, Message, Reply, ending_of
 
 Form = TypeVar("Form", bound=BaseModel)
 Result = TypeVar("Result")

@@ -8,20 +8,7 @@ from langchain_core.outputs import ChatResult
 
 from anyprefer.errors import DataError
 from anyprefer.thoughts import split_thoughts
-from anyprefer.types import Ending, Image, Message, Part, Reasoning, Reply, Text, ToolResult, ToolUse
-
-_WORDS: Mapping[Ending, str] = {
-    "complete": "stop end_turn eos eos_token stop_sequence tool_calls tool_use function_call",
-    "cut": "length max_tokens model_length max_output_tokens",
-    "filtered": "content_filter safety refusal recitation blocklist prohibited_content",
-}
-_ENDINGS = {word: ending for ending, words in _WORDS.items() for word in words.split()}
-"""A server's word for how a reply ended -> ours; a word that is not here is no good ending."""
-
-
-def ending_of(reason: str | None) -> Ending:
-    """What a finish reason means; a server that gives none is taken to have ended well."""
-    return "complete" if reason is None else _ENDINGS.get(reason.lower(), "failed")
+from anyprefer.types import Ending, Image, Message, Part, Reasoning, Reply, Text, ToolResult, ToolUse, ending_of
 
 
 def reply_of(message: BaseMessage, reason: str | None) -> tuple[Reply, Ending]:

@@ -9,14 +9,9 @@ metadata as "images".
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-Tree = Mapping[str, Any]
+from anyprefer.types import ending_of
 
-_WORDS = {
-    "complete": "stop end_turn eos eos_token stop_sequence tool_calls tool_use function_call", "cut": "length max_tokens",
-    "filtered": "content_filter safety refusal",
-}  # fmt: skip
-_ENDINGS = {word: ending for ending, words in _WORDS.items() for word in words.split()}
-"""A server's word, as version 1 kept it -> ours."""
+Tree = Mapping[str, Any]
 
 
 def upgrade(record: Tree) -> dict[str, Any]:
@@ -50,8 +45,7 @@ def _attempt(attempt: Tree, task: Tree, model: str | None) -> dict[str, Any]:
 
 
 def _candidate(candidate: Tree, model: str | None) -> dict[str, Any]:
-    word = candidate.get("finish_reason")
-    ending = "complete" if word is None else _ENDINGS.get(word, "failed")
+    ending = ending_of(candidate.get("finish_reason"))
     return {"index": candidate["index"], "output": candidate["text"], "ending": ending, "model": candidate.get("model") or model}
 
 

@@ -5,7 +5,7 @@ All are frozen pydantic models that refuse unknown fields. They are what nodes e
 """
 
 from anyprefer.types.base import Value, normalize
-from anyprefer.types.candidate import Candidate, Ending
+from anyprefer.types.candidate import Candidate, Ending, ending_of
 from anyprefer.types.content import Image, Message, Part, Reasoning, Text, ToolResult, ToolUse, images_of, text_of
 from anyprefer.types.evidence import Evidence, Finding, Knowledge, ToolCall
 from anyprefer.types.output import Output, Reply, Trajectory, same_output
@@ -22,5 +22,5 @@ __all__ = [
     "PERSON", "RECORD_VERSION", "REFERENCE", "VALUES", "Attempt", "Candidate", "Critique", "Ending", "Evidence", "Failure",
     "Finding", "Image", "Knowledge", "Message", "Origin", "Output", "Part", "PreferencePair", "PreferenceRecord", "Prompts",
     "Reasoning", "Reply", "Review", "RoleUsage", "Side", "Task", "Text", "ToolCall", "ToolResult", "ToolUse", "Trajectory",
-    "Value", "Verdict", "content_id", "disagree", "images_of", "normalize", "same_output", "text_of",
+    "Value", "Verdict", "content_id", "disagree", "ending_of", "images_of", "normalize", "same_output", "text_of",
 ]  # fmt: skip

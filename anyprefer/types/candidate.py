@@ -1,5 +1,6 @@
 """What the target made of a task, and how it ended."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -9,6 +10,20 @@ from anyprefer.types.output import Output
 
 Ending = Literal["complete", "cut", "filtered", "failed"]
 """Whole; stopped by a length limit, also within a thought; held back by the provider's filter; ended in any other way."""
+
+
+_WORDS: Mapping[Ending, str] = {
+    "complete": "stop end_turn eos eos_token stop_sequence tool_calls tool_use function_call",
+    "cut": "length max_tokens model_length max_output_tokens",
+    "filtered": "content_filter safety refusal recitation blocklist prohibited_content",
+}
+_ENDINGS = {word: ending for ending, words in _WORDS.items() for word in words.split()}
+"""A server's word for how a reply ended -> ours; a word that is not here is no good ending."""
+
+
+def ending_of(reason: str | None) -> Ending:
+    """What a finish reason means; a server that gives none is taken to have ended well."""
+    return "complete" if reason is None else _ENDINGS.get(reason.lower(), "failed")
 
 
 class Candidate(Value):

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
-from anyprefer.backends.messages import ending_of, reply_of, to_langchain
+from anyprefer.backends.messages import reply_of, to_langchain
 from anyprefer.errors import DataError
 from anyprefer.thoughts import split_thoughts
-from anyprefer.types import Image, Message, Reasoning, Reply, Task, Text, ToolResult, ToolUse
+from anyprefer.types import Image, Message, Reasoning, Reply, Task, Text, ToolResult, ToolUse, ending_of
 
 
 @pytest.mark.parametrize(
