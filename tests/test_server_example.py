@@ -82,7 +82,7 @@ def test_the_server_runs_interrupts_resumes_opens_and_forks(server: tuple[str, P
     url, run = server
     output = example(run, "server/client.py", "--url", url, "--run", str(run), "t1")
     for words in (
-        "input: prompt, reference, images", "setting threshold = 7", "task t1, thread",
+        "input: prompt, reference\n", "setting threshold = 7", "task t1, thread",
         "forked before score_candidates: accepted",
         "round 1, sample_candidates: 5 responses", "status: interrupted", "to review, because every pair is reviewed",
         "record: accepted {'decision': 'accept'",

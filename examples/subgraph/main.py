@@ -52,7 +52,7 @@ async def main(recipe_path: Path, questions: list[str]) -> None:
             task = Task(prompt=f"{runtime.context.prefix} {branch['question']}")
             found = await loop.ainvoke({"task": task}, {"recursion_limit": recursion_limit(recipe)})
             pair = found["record"].pair
-            return {"pairs": [(branch["question"], pair.chosen, pair.rejected)] if pair else []}
+            return {"pairs": [(branch["question"], pair.chosen.text, pair.rejected.text)] if pair else []}
 
         parent = StateGraph(Lesson, context_schema=Style)
         parent.add_node("make_pair", make_pair)

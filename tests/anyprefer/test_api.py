@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 import json
-import re
 import signal
 import time
 from collections.abc import Iterator
@@ -154,19 +153,6 @@ async def test_rounds_work_inside_a_running_loop(model: LoopbackModel, tmp_path:
     )  # fmt: skip
     assert [one.target for one in state.rounds] == ["openai:m", "openai:tuned-round-1"]
     assert any(line.startswith("round 2: training") for line in lines)
-
-
-def test_snippets_of_the_page_run_in_order(model: LoopbackModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "my.toml").write_text(tomli_w.dumps(recipe_data(model.url)))
-    (tmp_path / "my_problems.jsonl").write_text('{"prompt": "What is 2 + 3?"}\n{"prompt": "What is 4 + 3?"}\n')
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {"__name__": "__main__"}
-    snippets = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(snippets) == 5
-    for snippet in snippets:
-        exec(snippet, names)
-    assert (tmp_path / "pairs" / "train.jsonl").exists()
-    assert asyncio.run(names["make_pairs"]()) == (2, 2)  # type: ignore[operator]
 
 
 def test_page_names_every_function() -> None:

@@ -128,8 +128,8 @@ def test_uncertain_pairs_are_those_that_someone_doubts(changes: dict[str, Any], 
 
 def test_disputed_pairs_can_be_left_to_the_judge() -> None:
     disputed = attempt(scores=((9, 2), (3, 8)))
-    assert reasons_for_review(recipe(mode="uncertain", disagreement=True), "t", disputed, accepted=True)
-    assert not reasons_for_review(recipe(mode="uncertain", disagreement=False), "t", disputed, accepted=True)
+    assert reasons_for_review(recipe(mode="uncertain", disagreement=True), "t", disputed)
+    assert not reasons_for_review(recipe(mode="uncertain", disagreement=False), "t", disputed)
 
 
 def test_a_pair_just_below_the_threshold_is_looked_at() -> None:

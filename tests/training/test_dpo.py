@@ -361,8 +361,11 @@ def test_dropout_changes_what_is_learned(model: TrainingTarget, data: Path, tmp_
 
 
 def test_overlong_pairs_are_cut_only_where_that_is_allowed(data: Path) -> None:
+    def encode(value: Any) -> list[int]:
+        return [*str(value).encode()]
+
     def load(**changes: Any) -> int:
-        found = load_preferences(data, config(max_length=16, **changes), lambda value: [0] * 17)
+        found = load_preferences(data, config(max_length=16, **changes), encode)
         return int(found.facts["overlong"])
 
     assert load(max_overlong_share=1.0) == 40

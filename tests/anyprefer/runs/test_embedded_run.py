@@ -1,13 +1,13 @@
 """The whole loop on a real model: grammar-held replies, a record per task, every sampled token counted."""
 
 import asyncio
-import json
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from anyprefer.backends.weights import resolve_weights
+from anyprefer.data.records import RecordFile
 from anyprefer.errors import ModelFetchError
 from anyprefer.recipes import parse_recipe
 from anyprefer.runs.progress import Progress
@@ -42,11 +42,11 @@ def test_loop_on_the_smallest_model_ends_in_a_record(weights: Path, tmp_path: Pa
     tasks = tmp_path / "tasks.jsonl"
     tasks.write_text('{"id": "sum", "prompt": "What is 12 + 30? Answer with one equation."}\n')
     summary = asyncio.run(run_session(Session(recipe, tasks, tmp_path / "out"), Progress(Console(quiet=True))))
-    (record,) = [json.loads(line) for line in (tmp_path / "out" / "records.jsonl").read_text().splitlines()]
-    assert record["task"]["id"] == "sum"
-    assert summary.failed == 0, record["error"]
-    attempt = record["attempts"][0]
-    assert len(attempt["candidates"]) == 3
-    assert all(1 <= verdict["score"] <= 10 for verdict in attempt["verdicts"])
-    characters = sum(len(candidate["text"]) for candidate in attempt["candidates"])
+    (record,) = RecordFile(tmp_path / "out" / "records.jsonl")
+    assert record.task.id == "sum"
+    assert summary.failed == 0, record.error
+    attempt = record.attempts[0]
+    assert len(attempt.candidates) == 3
+    assert all(1 <= verdict.score <= 10 for verdict in attempt.verdicts)
+    characters = sum(len(candidate.text) for candidate in attempt.candidates)
     assert summary.usage["target"].completion_tokens >= characters / 8, "tokens of some choices were not counted"
