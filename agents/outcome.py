@@ -118,7 +118,7 @@ def reasons_for_review(recipe: Recipe, task_id: str, attempt: Attempt) -> tuple[
     return tuple(found)
 
 
-def _is_drawn(task_id: str, seed: int | None, share: float) -> bool:
+def _is_drawn(task_id: str, seed: int, share: float) -> bool:
     digest = hashlib.sha256(f"{seed}\0{task_id}".encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8]) < share * 2**64
 

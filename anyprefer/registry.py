@@ -9,13 +9,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from anyprefer.errors import ConfigError
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
-class Registry:
+class Registry(Generic[T]):
     """Things of one kind by name.
 
     Args:
@@ -27,9 +29,9 @@ class Registry:
     kind: str
     group: str
     built_in: Mapping[str, str]
-    registered: dict[str, Any] = field(default_factory=dict)
+    registered: dict[str, T] = field(default_factory=dict)
 
-    def register(self, name: str, thing: Any) -> None:
+    def register(self, name: str, thing: T) -> None:
         """Add a thing to this process, or replace one that was added before.
 
         Raises:
@@ -48,7 +50,7 @@ class Registry:
         }
         return {**foreign, **own, **self.built_in}
 
-    def load(self, name: str, place: str) -> Any:
+    def load(self, name: str, place: str) -> T:
         """Find a thing by name, importing it if need be.
 
         Args:
@@ -74,9 +76,9 @@ class Registry:
         """Whether there is a thing of this name, without importing it."""
         return name in self.built_in or name in self.registered or bool(entry_points(group=self.group, name=name))
 
-    def _import(self, name: str, path: str) -> Any:
+    def _import(self, name: str, path: str) -> T:
         try:
-            return import_object(path)
+            return cast("T", import_object(path))
         except ConfigError:  # says what is wrong already
             raise
         except Exception as error:  # importing foreign code can raise anything

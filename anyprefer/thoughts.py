@@ -12,7 +12,9 @@ _MARKS = tuple(
 )  # fmt: skip
 """How chat templates begin and end a thought."""
 
-_QUOTES = "`'\"\u201c\u2018"
+_OPENING_QUOTE = re.compile(r"(?:^|[\s(\[{=:,+])[`'\"\u201c\u2018]\Z")
+"""After it, the end of a thought is only spoken of; after a closing quotation mark, as in `It is "4"</think>`, it is the end."""
+_CLOSING_QUOTE = re.compile(r"[`'\"\u201d\u2019]")
 
 
 def split_thoughts(text: str) -> tuple[str, str, bool]:
@@ -34,7 +36,7 @@ def split_thoughts(text: str) -> tuple[str, str, bool]:
         rest = text[unopened.end() :]
     while (mark := _begin(rest)) is not None:
         begin, end = mark
-        closed = end.search(rest, begin.end())
+        closed = _end_of_opened(rest, begin.end(), end)
         if closed is None:
             return _join([*thoughts, rest[begin.end() :]]), "", False
         thoughts.append(rest[begin.end() : closed.start()])
@@ -51,6 +53,12 @@ def _begin(text: str) -> "tuple[re.Match[str], re.Pattern[str]] | None":
     return next(((found, end) for begin, end in _MARKS if (found := begin.match(text))), None)
 
 
+def _end_of_opened(text: str, start: int, end: "re.Pattern[str]") -> "re.Match[str] | None":
+    """The end of a thought that begins at `start`: the first that does not stand in quotation marks, as in code."""
+    found = end.finditer(text, start)
+    return next((one for one in found if not (_is_quoted(text, one) and _CLOSING_QUOTE.match(text, one.end()))), None)
+
+
 def _end_of_unopened(text: str) -> "re.Match[str] | None":
     """The first end of a thought, where nothing before it begins one and no quotation mark says that it is only spoken of."""
     for begin, end in _MARKS:
@@ -60,7 +68,7 @@ def _end_of_unopened(text: str) -> "re.Match[str] | None":
 
 
 def _is_quoted(text: str, found: "re.Match[str]") -> bool:
-    return found.start() > 0 and text[found.start() - 1] in _QUOTES
+    return _OPENING_QUOTE.search(text, max(found.start() - 2, 0), found.start()) is not None
 
 
 def _join(thoughts: Iterable[str]) -> str:

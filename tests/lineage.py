@@ -73,6 +73,8 @@ SWAPPED = make_record("swapped", review=Review(decision="swap", reviewer="Ann", 
 EDITED = make_record("edited", review=Review(decision="edit", chosen="It is 42, by hand.", reviewer="Ann"))
 LAID_OUT = make_record("laid-out", review=Review(decision="edit", chosen="It is  42.\n", rejected="It is 40."))
 """The edit changes nothing but white space on the chosen side, so that side stays the model's."""
+CROSSED = make_record("crossed", review=Review(decision="edit", chosen="It is 41.", rejected="It is 40."))
+"""The edit makes the rejected words the chosen ones: they stay the model's, with their own score."""
 SILENT = make_record("silent", make_attempt(evidence=tuple(evidence(i, f"looked at {i}") for i in range(3))))
 """Its tool says nothing to a program, like every tool in a record of an earlier version."""
 FROM_REFERENCE = make_record("reference", against_reference())

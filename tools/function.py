@@ -101,11 +101,7 @@ class FunctionTool(Tool[ToolArgs, NoOptions]):
 
 
 def _read_result(name: str, result: Any) -> Finding:
-    """What a function returned, as a finding.
-
-    Raises:
-        ToolError: It is none.
-    """
+    """What a function returned, as a finding."""
     if isinstance(result, Finding):
         return result
     if isinstance(result, str):

@@ -20,7 +20,7 @@ from anyprefer.tools.base import Tool, ToolArgs, ToolOptions
 from anyprefer.tools.function import make_tool_class, marked_tool
 from anyprefer.types import Task
 
-TOOLS = Registry(
+TOOLS: Registry[type[Tool]] = Registry(
     kind="tool",
     group="anyprefer.tools",
     built_in={
@@ -102,11 +102,7 @@ def _path_of(name: str) -> str:
 
 
 def _import_own(path: str) -> Any:
-    """Import the tool of a recipe's `module:NAME`.
-
-    Raises:
-        ConfigError: It cannot be imported; a function that is no tool says why.
-    """
+    """Import the tool of a recipe's `module:NAME`."""
     try:
         return import_object(path)
     except ConfigError:
@@ -186,11 +182,7 @@ def validate_options(name: str, kind: "type[Tool] | ToolAdapter", raw: Mapping[s
 
 
 def _check_defaults(tools: Mapping[str, Tool]) -> None:
-    """Refuse tools that are always called although no arguments can be guessed.
-
-    Raises:
-        ConfigError: There is such a tool.
-    """
+    """Refuse tools that are always called although no arguments can be guessed."""
     for name, tool in tools.items():
         try:
             tool.default_args(Task(prompt="x"))

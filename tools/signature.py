@@ -52,11 +52,7 @@ def read_signature(function: Callable[..., Any], name: str) -> Signature:
 
 
 def _read_docstring(text: str) -> tuple[str, dict[str, str]]:
-    """The first paragraph in one line, and what the section Args says of each parameter.
-
-    Raises:
-        ConfigError: There is no text.
-    """
+    """The first paragraph in one line, and what the section Args says of each parameter."""
     summary, _, rest = text.partition("\n\n")
     if not summary:
         raise ConfigError("it has no docstring; its first sentence tells the judge what the tool finds out and when to use it")
@@ -76,11 +72,7 @@ def _read_docstring(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _resolve_hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotation of each parameter and of the result.
-
-    Raises:
-        ConfigError: A parameter cannot be filled in by name, or an annotation is missing or means nothing.
-    """
+    """The annotation of each parameter and of the result."""
     try:
         hints = get_type_hints(function, include_extras=True)
     except (NameError, TypeError) as error:
@@ -102,11 +94,7 @@ def _members(hint: Any) -> list[Any]:
 
 
 def _check_result(result: Any, scope: Scope) -> None:
-    """Refuse a function whose results would be no findings.
-
-    Raises:
-        ConfigError: It is such a function.
-    """
+    """Refuse a function whose results would be no findings."""
     members = get_args(result) if get_origin(result) in (Union, UnionType) else (result,)
     wrong = [member for member in members if member is not Any and member not in _RESULTS]
     if wrong:
@@ -116,11 +104,7 @@ def _check_result(result: Any, scope: Scope) -> None:
 
 
 def _make_args(name: str, function: Callable[..., Any], hints: Mapping[str, Any], explained: Mapping[str, str]) -> type[ToolArgs]:
-    """The argument model: every parameter that is not injected, with its description.
-
-    Raises:
-        ConfigError: A parameter has no description, no schema, or a name that no field may have.
-    """
+    """The argument model: every parameter that is not injected, with its description."""
     fields: dict[str, Any] = {}
     for key, parameter in inspect.signature(function).parameters.items():
         if hints[key] in INJECTED:

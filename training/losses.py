@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-NoiseAware = Literal["conservative", "selfie"]
 PairWeight = Literal["none", "margin", "reward", "both"]
 
 

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from anyprefer.config import TrainingConfig
-from anyprefer.data.pairs import PartName, Preference, Turns, read_preferences
+from anyprefer.data.pairs import IMAGES, PartName, Preference, Turns, read_preferences
 from anyprefer.errors import ConfigError, DataError
 from anyprefer.training.packages import import_training
-from anyprefer.types import Output, Reply, normalize, same_output
+from anyprefer.types import normalize, same_output
 
 NEEDED: tuple[PartName, ...] = ("prompt", "chosen", "rejected")
 """TRL's columns; text, or lists of messages."""
 
-IMAGE_COLUMNS = ("image", "images")
 
 Encode = Callable[[Turns], Sequence[int]]
 """A response's or a conversation's tokens."""
@@ -72,7 +71,7 @@ def load_preferences(path: Path, config: TrainingConfig, encode: Encode | None =
 def _check_pairs(path: Path, pairs: Sequence[Preference]) -> None:
     if not pairs:
         raise DataError(f"{str(path)!r} is empty: no pair to learn from")
-    if seen := next((name for name in IMAGE_COLUMNS for pair in pairs if pair.columns.get(name)), None):
+    if seen := next((name for name in IMAGES for pair in pairs if pair.columns.get(name)), None):
         raise DataError(
             f"{str(path)!r} has images (column {seen!r}), and the model reads text only: train a vision-language model"
         )
@@ -97,19 +96,11 @@ def _is_empty(pair: Preference) -> bool:
 
 
 def _is_equal(pair: Preference) -> bool:
-    return same_output(pair.chosen, pair.rejected) and normalize(_thought(pair.chosen)) == normalize(_thought(pair.rejected))
-
-
-def _thought(output: Output) -> str:
-    return output.reasoning if isinstance(output, Reply) else ""
+    return same_output(pair.chosen, pair.rejected) and normalize(pair.chosen.reasoning) == normalize(pair.rejected.reasoning)
 
 
 def _count_overlong(path: Path, pairs: Sequence[Preference], config: TrainingConfig, encode: Encode) -> int:
-    """How many pairs are longer than the limit.
-
-    Raises:
-        DataError: The chat template refuses a pair, or makes the same tokens of both its sides.
-    """
+    """How many pairs are longer than the limit."""
     overlong, equal = 0, []
     for row, pair in enumerate(pairs):
         try:

@@ -6,6 +6,7 @@ themselves. `rounds.json` is the record: what each round used, made and scored, 
 
 import asyncio
 import hashlib
+import itertools
 import json
 import logging
 import math
@@ -19,7 +20,7 @@ from pydantic import BaseModel
 from anyprefer.config import ModelName, Recipe
 from anyprefer.data.records import RecordFile
 from anyprefer.data.run_dir import RunDir
-from anyprefer.data.tasks import load_tasks
+from anyprefer.data.tasks import read_rows
 from anyprefer.errors import DataError, TrainingError
 from anyprefer.runs.progress import Progress
 from anyprefer.runs.session import Session, run_session
@@ -193,20 +194,20 @@ class Rounds:
         export_pairs(folder / "run", folder / "dataset", "parquet")
 
     def _tasks(self, number: int, folder: Path) -> Path:
-        """The round's share of the task file."""
+        """The round's share of the task file, row for row: how a row is read is the application's business."""
         size = self.recipe.rounds.tasks_per_round
         if size is None:
             return self.tasks
         path = folder / "tasks.jsonl"
         if not path.exists():
-            chosen = [task for i, task in enumerate(load_tasks(self.tasks, limit=number * size)) if i >= (number - 1) * size]
-            if not chosen:
+            rows = [row for _, row in itertools.islice(read_rows(self.tasks), (number - 1) * size, number * size)]
+            if not rows:
                 raise DataError(
                     f"{str(self.tasks)!r} has no tasks left for round {number}: give {number * size} or more, or lower "
                     "rounds.tasks_per_round"
                 )
-            rows = (task.model_dump_json(exclude={"application"}, exclude_none=True) for task in chosen)
-            path.write_text("".join(row + "\n" for row in rows), encoding="utf-8")
+            known = ({name: value for name, value in row.items() if value == value} for row in rows)  # noqa: PLR0124 - not NaN
+            path.write_text("".join(json.dumps(row, default=str) + "\n" for row in known), encoding="utf-8")
         return path
 
     def _train(self, state: RoundsState, record: Round, folder: Path) -> Path:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from anyprefer.applications.base import Application, Kind
 from anyprefer.data.records import record_line
 from anyprefer.errors import DataError
-from anyprefer.types import Attempt, Message, Output, PreferencePair, PreferenceRecord, Reasoning, Reply, Side
+from anyprefer.types import Attempt, Message, PreferencePair, PreferenceRecord, Reasoning, Side
 
 Thoughts = Literal["none", "field", "inline"]
 """What becomes of the thoughts behind the answers: left out, a field of the message, or text before the answer."""
@@ -88,7 +88,7 @@ class PreferenceRow(BaseModel):
     recipe_digest: str
     """SHA-256 over the recipe values and prompts that made this row."""
     record_sha256: str
-    """SHA-256 of the record's line in `records.jsonl`, without its newline."""
+    """SHA-256 of the record's line in `records.jsonl`, without its newline; that of an earlier version as today's would be."""
     metadata: str
     """The task's own further fields, as a JSON object."""
 
@@ -129,8 +129,8 @@ def preference_row(
     kept: Thoughts = reasoning if thinking(pair) == "both" else "none"
     row = {
         "prompt": [_message(message, reasoning, reasoning) for message in record.task.messages],
-        "chosen": [_message(message, kept, reasoning) for message in _messages(pair.chosen.output)],
-        "rejected": [_message(message, kept, reasoning) for message in _messages(pair.rejected.output)],
+        "chosen": [_message(message, kept, reasoning) for message in pair.chosen.output.messages],
+        "rejected": [_message(message, kept, reasoning) for message in pair.rejected.output.messages],
         "images": [image.sha256 for image in record.task.images],
         "task_id": record.task.id,
         "status": record.status,
@@ -153,7 +153,7 @@ def preference_row(
 
 def thinking(pair: PreferencePair) -> Literal["none", "one", "both"]:
     """On how many sides of a pair the thoughts are known."""
-    found = sum(isinstance(side.output, Reply) and bool(side.output.reasoning) for side in (pair.chosen, pair.rejected))
+    found = sum(bool(side.output.reasoning) for side in (pair.chosen, pair.rejected))
     return ("none", "one", "both")[found]
 
 
@@ -161,10 +161,6 @@ def _best(record: PreferenceRecord) -> tuple[Attempt, PreferencePair]:
     if record.best is None or record.pair is None:
         raise DataError(f"the {record.status} record of task {record.task.id!r} has no pair: export accepted records only")
     return record.best, record.pair
-
-
-def _messages(output: Output) -> tuple[Message, ...]:
-    return output.messages if isinstance(output, Reply) else (Message(role="assistant", content=output.text),)
 
 
 def _message(message: Message, thoughts: Thoughts, layout: Thoughts) -> dict[str, str | None]:

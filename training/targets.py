@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,15 +36,12 @@ class TrainingTarget:
     """How its kind of model is loaded, read and batched."""
 
 
-def resolve_target(
-    recipe: Recipe, model: str | None = None, progress: Callable[[int, int], None] | None = None
-) -> TrainingTarget:
+def resolve_target(recipe: Recipe, model: str | None = None) -> TrainingTarget:
     """Find the model to train: the argument, else `training.model`, else the recipe's target.
 
     Args:
         recipe: Names the target.
         model: `llamacpp:NAME` (catalogue or GGUF path), or a transformers or adapter folder, with or without `hf:`.
-        progress: Called with done and total bytes while weights are fetched.
 
     Raises:
         ConfigError: It cannot be trained: a model behind an API, no folder, no chat template.
@@ -55,7 +51,7 @@ def resolve_target(
     family = find_application(recipe.application).trainer()
     parsed = split_model(name)
     if parsed and (provider := load_provider(parsed.provider)):
-        weights = provider.find_weights(parsed.name, progress)
+        weights = provider.find_weights(parsed.name)
         if weights is None:
             raise ConfigError(
                 f"{name!r} is served elsewhere and cannot be trained here: set training.model (or --model) to a folder of its "

@@ -1,14 +1,13 @@
 """The ways of judging by name: what `judge.method` of a recipe may be."""
 
 from collections.abc import Callable
-from typing import cast
 
 from anyprefer.agents.judges.base import Judge, JudgeSetup
 from anyprefer.registry import Registry
 
 Factory = Callable[[JudgeSetup], Judge]
 
-JUDGES = Registry(
+JUDGES: Registry[Factory] = Registry(
     kind="judge",
     group="anyprefer.judges",
     built_in={
@@ -25,7 +24,7 @@ def find_judge(name: str) -> Factory:
     Raises:
         ConfigError: There is none of this name, or it cannot be imported.
     """
-    return cast("Factory", JUDGES.load(name, "judge.method"))
+    return JUDGES.load(name, "judge.method")
 
 
 def register_judge(name: str, factory: Factory) -> None:

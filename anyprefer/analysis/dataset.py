@@ -1,6 +1,5 @@
 """The pairs that are analysed, as plain text."""
 
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +22,7 @@ class TextPair:
         rejected_score: Likewise.
         reward: The critic's, 1 to 10, where the data has one.
         reference: A trusted answer to the prompt, where the data has one.
+        has_images: Whether pictures belong to the prompt.
     """
 
     id: str
@@ -33,13 +33,14 @@ class TextPair:
     rejected_score: float | None = None
     reward: float | None = None
     reference: str | None = None
+    has_images: bool = False
 
     @classmethod
     def of(cls, pair: Preference) -> "TextPair":
         """The texts and numbers of a pair."""
         return cls(
             pair.id, pair.text("prompt"), pair.text("chosen"), pair.text("rejected"), pair.number("chosen_score"),
-            pair.number("rejected_score"), pair.number("reward"), pair.reference,
+            pair.number("rejected_score"), pair.number("reward"), pair.reference, pair.has_images,
         )  # fmt: skip
 
     @property
@@ -69,21 +70,19 @@ class Dataset:
         return digest.hexdigest()
 
 
-def load_dataset(path: Path, *, name: str = "", include_exhausted: bool = False, limit: int | None = None) -> Dataset:
+def load_dataset(path: Path, *, name: str = "", include_exhausted: bool = False) -> Dataset:
     """Read pairs; see `read_preferences` for what can be read.
 
     Args:
         path: A run folder, an export, or data with the columns of TRL.
         name: What tables call it; the path's last part by default.
         include_exhausted: Of a run folder, also the best pairs of tasks whose rounds ran out.
-        limit: Most pairs to read.
 
     Raises:
         DataError: It cannot be read, or has no pair.
         ConfigError: Reading it needs an extra.
     """
-    found = read_preferences(path, include_exhausted=include_exhausted)
-    pairs = tuple(TextPair.of(pair) for pair in itertools.islice(found, limit))
+    pairs = tuple(map(TextPair.of, read_preferences(path, include_exhausted=include_exhausted)))
     if not pairs:
         advice = (
             "give --include-exhausted for the pairs below the threshold, or run more tasks"

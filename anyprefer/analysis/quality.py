@@ -7,7 +7,7 @@ and the rejected one definitely worse but close? A model other than the run's ow
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from pydantic import ValidationError
 
@@ -97,10 +97,7 @@ class QualitySample(Finding):
         return f"{span} by {self.model} ({len(self.scores)} of {self.pairs:,} pairs{failed})"
 
 
-async def score_quality(
-    data: Dataset, recipe: Recipe, calls: CallStore, *, sample: int = SAMPLE, seed: int = 0,
-    progress: Callable[[int], None] = lambda done: None,
-) -> QualitySample:  # fmt: skip
+async def score_quality(data: Dataset, recipe: Recipe, calls: CallStore, *, sample: int = SAMPLE, seed: int = 0) -> QualitySample:
     """Have the recipe's critic score a random sample, `recipe.run.concurrency` pairs at a time.
 
     Args:
@@ -109,7 +106,6 @@ async def score_quality(
         calls: Journal.
         sample: Pairs to draw; all where the data has fewer.
         seed: Of the draw.
-        progress: Told how many are done.
 
     Raises:
         ConfigError: The sample is empty, or the recipe cannot work here.
@@ -119,15 +115,11 @@ async def score_quality(
         raise ConfigError(f"quality sample = {sample!r}: give the number of pairs to score, such as {SAMPLE}")
     rows = random.Random(seed).sample(range(len(data)), min(sample, len(data)))  # noqa: S311 - a repeatable draw, not a secret
     drawn = [data.pairs[row] for row in sorted(rows)]
-    gate, done = asyncio.Semaphore(recipe.run.concurrency), 0
+    gate = asyncio.Semaphore(recipe.run.concurrency)
 
     async def ask(critic: RewardCritic, pair: TextPair) -> PairScore | str:
-        nonlocal done
         async with gate:
-            answer = await _score(critic, pair)
-        done += 1
-        progress(done)
-        return answer
+            return await _score(critic, pair)
 
     async with Backends(recipe) as backends:
         prompt = load_prompts(recipe)["critique"]
@@ -145,6 +137,8 @@ def _side(index: int, text: str) -> Side:
 
 async def _score(critic: RewardCritic, pair: TextPair) -> PairScore | str:
     """The score, or why there is none."""
+    if pair.has_images:
+        return "not sent: it has pictures, which no critic can be shown"
     try:
         task = Task(id=pair.id, prompt=pair.prompt)
         sides = PreferencePair(chosen=_side(0, pair.chosen), rejected=_side(1, pair.rejected))

@@ -93,14 +93,14 @@ def make_map(
     return TsneMap(view=view, perplexity=perplexity, seed=seed, groups=tuple(groups))
 
 
-def chart_map(found: TsneMap, *, key: str = "map") -> Chart:
-    """Draw a map; `key` goes before the ids of its SVG."""
+def chart_map(found: TsneMap) -> Chart:
+    """Draw a map."""
     names = ", ".join(f"{group.name} ({len(group.ids)})" for group in found.groups)
     summary = (
         f"t-SNE of the {found.view} vectors of {names}, perplexity {found.perplexity:.0f}. Points near each other are alike; "
         "positions, sizes and gaps mean nothing."
     )
-    return scatter_map(TITLE, summary, _points(found), key=key)
+    return scatter_map(TITLE, summary, _points(found), key="map")
 
 
 def write_map(path: Path, found: TsneMap) -> None:

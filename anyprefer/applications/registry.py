@@ -1,11 +1,11 @@
 """The applications by name."""
 
-from typing import cast
+from collections.abc import Callable
 
 from anyprefer.applications.base import Application
 from anyprefer.registry import Registry
 
-APPLICATIONS = Registry(
+APPLICATIONS: Registry[Callable[[], Application]] = Registry(
     kind="application", group="anyprefer.applications", built_in={"text": "anyprefer.applications.text:TextApplication"}
 )
 
@@ -16,7 +16,7 @@ def find_application(name: str) -> Application:
     Raises:
         ConfigError: There is none of this name, or it cannot be imported.
     """
-    return cast("Application", APPLICATIONS.load(name, "application")())
+    return APPLICATIONS.load(name, "application")()
 
 
 def register_application(name: str, factory: type[Application]) -> None:

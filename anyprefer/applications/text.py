@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from anyprefer.applications.base import Column, ModelFamily, Sampler, TargetPlayer
 from anyprefer.data.blobs import BlobStore
 from anyprefer.data.tasks import read_task
-from anyprefer.types import Output, Part, PreferenceRecord, Reasoning, Reply, Task, Text, same_output
+from anyprefer.types import Output, Part, PreferenceRecord, Reasoning, Task, Text, same_output
 
 
 class TextApplication:
@@ -25,7 +25,7 @@ class TextApplication:
 
     def show(self, output: Output, *, reasoning: bool = False) -> tuple[Part, ...]:
         """The answer as text, after the thoughts where they are asked for."""
-        thought = output.reasoning if reasoning and isinstance(output, Reply) else ""
+        thought = output.reasoning if reasoning else ""
         return (*((Reasoning(text=thought),) if thought else ()), Text(text=output.text))
 
     def same(self, a: Output, b: Output) -> bool:

@@ -250,15 +250,23 @@ def _stored(key: str, site: CallSite, result: LLMResult, seconds: float) -> Stor
     generations = result.generations[0]
     if not generations:
         raise MalformedReplyError(f"{site.role} model gave no choice at all: check that the endpoint is a chat completion server")
-    usage = (result.llm_output or {}).get("token_usage") or {}
+    prompt_tokens, completion_tokens = _count_tokens(result)
     chances = (generations[0].generation_info or {}).get("logprobs") or {}
     replies, endings = zip(*(_read(generation) for generation in generations), strict=True)
     digits = {"digits": find_digits(replies[0].answer, chances["content"])} if chances.get("content") else {}
     return StoredCall(
         key=key, site=site, kind="model", seconds=seconds,
         reply={"replies": [_written(reply) for reply in replies], "endings": list(endings), **digits},
-        prompt_tokens=usage.get("prompt_tokens") or 0, completion_tokens=usage.get("completion_tokens") or 0,
+        prompt_tokens=prompt_tokens, completion_tokens=completion_tokens,
     )  # fmt: skip
+
+
+def _count_tokens(result: LLMResult) -> tuple[int, int]:
+    """Prompt and completion tokens: the totals of the request, or, of chat models that give none, what the first message says."""
+    if totals := (result.llm_output or {}).get("token_usage"):
+        return totals.get("prompt_tokens") or 0, totals.get("completion_tokens") or 0
+    usage = getattr(getattr(result.generations[0][0], "message", None), "usage_metadata", None) or {}
+    return usage.get("input_tokens") or 0, usage.get("output_tokens") or 0
 
 
 def _measure(call: StoredCall, model: str) -> None:

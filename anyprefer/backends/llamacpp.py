@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from anyprefer.backends.chat import NO_KEY, open_chat
 from anyprefer.backends.embedded import EmbeddedServers
-from anyprefer.backends.provider import Connection, Host, Progress, Provider, Server
+from anyprefer.backends.provider import Connection, Host, Provider, Server
 from anyprefer.backends.weights import resolve_weights
 from anyprefer.config import Recipe, RoleConfig
 from anyprefer.errors import ConfigError
@@ -41,9 +41,9 @@ class LlamaCppProvider(Provider):
             )
 
     @classmethod
-    def find_weights(cls, name: str, progress: Progress | None) -> Path | None:
+    def find_weights(cls, name: str) -> Path | None:
         """Take a file as it is; a name of the catalogue is fetched."""
-        return resolve_weights(name, progress)
+        return resolve_weights(name)
 
     @property
     def slots(self) -> int | None:

@@ -1,5 +1,6 @@
 """Our messages and LangChain's, converted in this one place."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,11 +20,13 @@ def reply_of(message: BaseMessage, reason: str | None) -> tuple[Reply, Ending]:
         reason: The server's finish reason.
     """
     ending = ending_of(reason)
+    if ending == "complete" and getattr(message, "invalid_tool_calls", None):
+        ending = "failed"  # the call cannot be read, so the rest of the message is not what the model meant
     if isinstance(message.content, str) and not message.additional_kwargs and not getattr(message, "tool_calls", ()):
         thought, answer, closed = split_thoughts(clean(message.content))
         return Reply.of(answer, thought), ending if closed or ending == "filtered" else "cut"
     found: list[Part] = []
-    for part in _parts(message):
+    for part in _joined(_parts(message)):
         if not isinstance(part, Text):
             found.append(part)
             continue
@@ -33,6 +36,15 @@ def reply_of(message: BaseMessage, reason: str | None) -> tuple[Reply, Ending]:
     thoughts = [part for part in found if isinstance(part, Reasoning)]
     content: Any = (*thoughts, *(part for part in found if not isinstance(part, Reasoning)))
     return Reply(messages=(Message(role="assistant", content=content or ""),)), ending
+
+
+def _joined(parts: Iterable[Part]) -> Iterable[Part]:
+    """Texts that follow each other as one: servers cut an answer into blocks anywhere, also within a word."""
+    for is_text, group in itertools.groupby(parts, key=lambda part: isinstance(part, Text)):
+        if is_text:
+            yield Text(text="".join(part.text for part in group if isinstance(part, Text)))
+        else:
+            yield from group
 
 
 def _parts(message: BaseMessage) -> Iterable[Part]:

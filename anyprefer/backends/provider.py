@@ -76,7 +76,7 @@ class Provider:
         """
 
     @classmethod
-    def find_weights(cls, name: str, progress: Progress | None) -> Path | None:
+    def find_weights(cls, name: str) -> Path | None:
         """The GGUF file behind a model's name, fetched if need be; None where the weights are elsewhere.
 
         Raises:

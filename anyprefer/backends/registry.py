@@ -7,7 +7,7 @@ from anyprefer.backends.provider import Provider
 from anyprefer.errors import ConfigError
 from anyprefer.registry import Registry
 
-PROVIDERS = Registry(
+PROVIDERS: Registry[type[Provider]] = Registry(
     kind="provider of models",
     group="anyprefer.providers",
     built_in={

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from anyprefer.charts.chart import Chart
-from anyprefer.charts.palette import COLOURS, HATCHES, INK, MARKERS, new_figure
+from anyprefer.charts.palette import COLOURS, HATCHES, INK, new_figure
 from anyprefer.charts.svg import to_svg
 
 if TYPE_CHECKING:
@@ -111,24 +111,6 @@ def histogram(plan: Plan, edges: Sequence[float], series: Mapping[str, Sequence[
         at = [edge + 0.04 * bin_width + (number + 0.5) * width for edge in edges[:-1]]
         sheet.axes.bar(at, heights, width, label=name, **_area(number))
     return sheet.finish(labels, counts)
-
-
-def line_chart(plan: Plan, xs: Sequence[float], series: Mapping[str, Sequence[float | None]], *, diagonal: bool = False) -> Chart:
-    """Lines with a mark at each point.
-
-    Args:
-        plan: Title, axes and units.
-        xs: Places on the horizontal axis.
-        series: Name -> a value for each place; None leaves a gap.
-        diagonal: Draw where both axes are equal.
-    """
-    sheet = _Sheet(plan)
-    for number, (name, values) in enumerate(series.items()):
-        ys = [float("nan") if value is None else value for value in values]
-        sheet.axes.plot(xs, ys, color=COLOURS[number % len(COLOURS)], marker=MARKERS[number % len(MARKERS)], label=name)
-    if diagonal:
-        sheet.axes.plot([min(xs), max(xs)], [min(xs), max(xs)], color=INK, linestyle=":", linewidth=1)
-    return sheet.finish([f"{x:g}" for x in xs], series)
 
 
 def _area(number: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ evaluate_app = typer.Typer(no_args_is_help=True, help="Measure judges and models
 @evaluate_app.command("judge")
 def evaluate_judge(
     recipe: RecipeArg,
-    data: Annotated[Path, typer.Option(help="Labelled pairs, or tasks with references; see docs/evaluation.md.")],
+    data: Annotated[Path, typer.Option(help="Labelled pairs, or tasks with references; see docs/judging.md.")],
     out: Annotated[
         Path | None, typer.Option(help="Folder for the journal and the results; default: runs/RECIPE-NAME-judge.")
     ] = None,

@@ -7,7 +7,7 @@ both sides alone (TRL's implicit prompt).
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from anyprefer.data.run_dir import RunDir
 from anyprefer.data.tasks import read_rows
 from anyprefer.errors import DataError
 from anyprefer.thoughts import split_thoughts
-from anyprefer.types import Message, Output, PreferencePair, PreferenceRecord, Reasoning, Reply, Text, ToolUse, text_of
+from anyprefer.types import Message, Output, PreferenceRecord, Reasoning, Reply, Text, ToolUse, text_of
 
 DATA_FILES: dict[str, str] = {"jsonl": "train.jsonl", "parquet": "data/train-00000-of-00001.parquet"}
 """Format -> the data file in an export. `hf` is the layout of `Dataset.save_to_disk`, which has names of its own."""
@@ -29,6 +29,8 @@ PROMPTS = ("prompt", "question", "instruction")
 """Columns that hold the prompt, the first that a row has."""
 REFERENCES = ("reference", "answer")
 """Columns that hold a trusted answer."""
+IMAGES = ("image", "images")
+"""Columns that hold pictures."""
 THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 """Fields of a message that hold its thought."""
 
@@ -68,6 +70,11 @@ class Preference:
         """What a column of numbers says; None where the row has none."""
         value = self.columns.get(column)
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the row has pictures in a column of their own."""
+        return any(self.columns.get(name) for name in IMAGES)
 
     @property
     def reference(self) -> str | None:
@@ -131,10 +138,10 @@ def read_preference(where: str, row: Mapping[str, Any], number: int = 0) -> Pref
             turns={"prompt": prompt, "chosen": chosen, "rejected": rejected},
             columns={key: value for key, value in row.items() if key not in (name, "chosen", "rejected")},
         )
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
+    except (ValidationError, AttributeError, TypeError) as error:
+        problem = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else error
         raise DataError(
-            f"{where}: prompt, chosen or rejected is no conversation ({problem['msg']}): write "
+            f"{where}: prompt, chosen or rejected is no conversation ({problem}): write "
             '[{"role": "user" or "assistant", "content": text}, ...]'
         ) from None
 
@@ -143,25 +150,19 @@ def _from_record(record: PreferenceRecord) -> Preference:
     pair, best = record.pair, record.best
     assert pair is not None  # noqa: S101 - is_exported says so
     assert best is not None  # noqa: S101
+    turns: dict[PartName, Iterable[Message]] = {
+        "prompt": record.task.messages, "chosen": pair.chosen.output.messages, "rejected": pair.rejected.output.messages,
+    }  # fmt: skip
     columns = {
         "task_id": record.task.id, "chosen_score": pair.chosen.score, "rejected_score": pair.rejected.score,
         "margin": pair.margin, "reward": best.critique.score, "reference": record.task.answer,
         "images": [image.sha256 for image in record.task.images],
     }  # fmt: skip
     return Preference(
-        record.task.id, record.task.messages, pair.chosen.output, pair.rejected.output, _dump(record, pair), columns
-    )
-
-
-def _dump(record: PreferenceRecord, pair: PreferencePair) -> dict[PartName, Turns]:
-    """The messages of a record without their thoughts."""
-
-    def plain(output: Output) -> Messages:
-        messages = output.messages if isinstance(output, Reply) else (Message(role="assistant", content=output.text),)
-        return [{"role": message.role, "content": message.text} for message in messages]
-
-    prompt: Messages = [{"role": message.role, "content": message.text} for message in record.task.messages]
-    return {"prompt": prompt, "chosen": plain(pair.chosen.output), "rejected": plain(pair.rejected.output)}
+        record.task.id, record.task.messages, pair.chosen.output, pair.rejected.output,
+        {name: [{"role": message.role, "content": message.text} for message in messages] for name, messages in turns.items()},
+        columns,
+    )  # fmt: skip
 
 
 def data_file(path: Path) -> Path:
@@ -253,8 +254,10 @@ def _as_messages(value: Turns, role: str) -> Messages:
 
 def _message(given: Mapping[str, Any]) -> Message:
     """A row's message as a value, to read; a model's inline thoughts are set apart."""
-    role, content = given.get("role"), given.get("content")
-    text = content if isinstance(content, str) else "\n\n".join(map(_part, content or ()))
+    role, content = given.get("role"), given.get("content") or ()
+    if not isinstance(content, str | list | tuple):
+        raise TypeError(f"the content of a message is neither text nor a list of parts: {str(content)[:80]!r}")
+    text = content if isinstance(content, str) else "\n\n".join(map(_part, content))
     if role != "assistant":
         return Message.model_validate({"role": role, "content": text})
     thought, answer, _ = split_thoughts(text)
@@ -276,7 +279,7 @@ def _call(given: Mapping[str, Any]) -> ToolUse:
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments)
-        except ValueError:
+        except (ValueError, RecursionError):
             arguments = {"arguments": arguments}
     return ToolUse(
         name=str(function.get("name", "")), args=arguments if isinstance(arguments, dict) else {"arguments": arguments}

@@ -41,11 +41,14 @@ def _image(where: str, item: Any, folder: Path, blobs: BlobStore | None) -> Imag
 
 
 def _read_picture(where: str, path: Path) -> bytes:
+    problem = "it is no file"
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+        if path.is_file() or not path.exists():  # a pipe would be waited for
+            with path.open("rb") as file:
+                return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise DataError(f"{where}: cannot read the image {str(path)!r} ({error}): paths are relative to the task file") from None
+        problem = str(error)
+    raise DataError(f"{where}: cannot read the image {str(path)!r} ({problem}): paths are relative to the task file")
 
 
 def with_pictures(prompt: str | tuple[Message, ...], images: list[Image]) -> str | tuple[Message, ...]:

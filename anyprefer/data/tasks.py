@@ -148,22 +148,21 @@ def read_rows(path: str | Path) -> Iterator[Row]:
     return _reader(path)(path)
 
 
-def check_tasks(path: str | Path, limit: int | None = None, read: ReadTask = read_task, *, sees: bool = False) -> int:
+def check_tasks(path: str | Path, limit: int | None = None, read: ReadTask = read_task) -> int:
     """Count the tasks that `load_tasks` would give, so that a mistake in the last line shows before any work starts.
 
     Args:
         path: See `load_tasks`.
         limit: Likewise.
         read: Likewise.
-        sees: Whether the roles that read the tasks can be shown pictures; a task with pictures is refused otherwise.
 
     Raises:
-        DataError: The file or a row cannot be used.
+        DataError: The file or a row cannot be used; one with pictures cannot, as long as no role can be shown any.
     """
     number = 0
     for task in load_tasks(path, limit=limit, read=read):
         number += 1
-        if task.images and not sees:
+        if task.images:
             raise DataError(
                 f"{path}: task {task.id!r} has {len(task.images)} picture(s), and no role of this recipe can see: leave out "
                 "'images', or the pair would be written blind"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from anyprefer.agents.judges.scorers import Kind, kind_of
+from anyprefer.agents.sampler import refuse_pictures
 from anyprefer.data.tasks import load_tasks
 from anyprefer.errors import DataError
 from anyprefer.types import Message, Reply, Task, Text
@@ -37,13 +38,14 @@ def load_benchmark(name: str, path: Path, limit: int | None = None) -> list[Item
 
     Raises:
         ConfigError: No such benchmark.
-        DataError: A row has no reference, or its answer is none of its options; names the row.
+        DataError: A row has pictures or no reference, or its answer is none of its options; names the row.
     """
     kind = kind_of(name)
     return [_item(kind, task) for task in load_tasks(path, limit=limit)]
 
 
 def _item(kind: Kind, task: Task) -> Item:
+    refuse_pictures(task)
     if kind == "choice":
         task = _with_options(task)
     if not task.answer.strip():

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anyprefer.agents.sampler import refuse_pictures
 from anyprefer.data.blobs import BlobStore
 from anyprefer.data.pairs import Preference, data_file, read_preference
 from anyprefer.data.tasks import PROMPT_FIELDS, load_tasks, read_task
@@ -59,12 +60,13 @@ def load_pairs(path: Path, limit: int | None = None, responses: Mapping[str, Seq
         responses: Task id -> sampled responses, for rows that have none of their own.
 
     Raises:
-        DataError: The file cannot be read, or it gives no pair although nothing remains to be sampled.
+        DataError: The file cannot be read, a task has pictures, or there is no pair although nothing remains to be sampled.
     """
     found, reader = PairSet(), _Reader()
     for task in load_tasks(data_file(path), read=reader.read):
         if limit is not None and len(found.pairs) >= limit:
             break
+        refuse_pictures(task)
         sampled = (responses or {}).get(task.id)
         fields = task.metadata if sampled is None else {**task.metadata, "responses": list(sampled)}
         if reader.last is None and task.answer and not any(name in fields for name in ("choices", "responses")):

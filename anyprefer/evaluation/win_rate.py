@@ -60,7 +60,8 @@ def load_outputs(path: Path) -> Outputs:
         return {answer.prompt: answer.answer for answer in read_report(path).answers if not answer.error}
     try:
         text = path.read_text(encoding="utf-8")
-        rows: list[Any] = json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in text.splitlines()]
+        lines = (line for line in text.split("\n") if line.strip())  # an answer may hold U+2028, which ends no line of JSON
+        rows: list[Any] = json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in lines]
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read answers from {str(path)!r} ({error}): give a JSON or JSON Lines file") from error
     found: dict[str, str] = {}

@@ -14,7 +14,6 @@ import tempfile
 import unicodedata
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -39,27 +38,7 @@ NO_PAIR = "no pair"
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveFacts:
-    """What an archive holds.
-
-    Attributes:
-        records: How many.
-        raw_bytes: Their size as JSON lines.
-        page_bytes: What the archive takes in the page, by kind of block.
-    """
-
-    records: int
-    raw_bytes: int
-    page_bytes: Mapping[Kind, int]
-
-    @property
-    def bytes_per_record(self) -> float:
-        """Bytes of the page for each record, 0 without any."""
-        return sum(self.page_bytes.values()) / self.records if self.records else 0.0
-
-
-def write_archive(records: Iterable[PreferenceRecord], file: TextIO, *, classes: Mapping[str, str] | None = None) -> ArchiveFacts:
+def write_archive(records: Iterable[PreferenceRecord], file: TextIO, *, classes: Mapping[str, str] | None = None) -> None:
     """Write the script elements, with one block of each kind in memory at a time.
 
     The blocks wait in temporary files, because the index must come first in the page and is known last.
@@ -74,15 +53,13 @@ def write_archive(records: Iterable[PreferenceRecord], file: TextIO, *, classes:
         spools: dict[Kind, _Spool] = {
             kind: _Spool(kind, stack.enter_context(tempfile.TemporaryFile("w+", encoding="ascii"))) for kind in MOST_LINES
         }
-        raw = 0
         for given in records:
             record, line = _stored(given)
-            raw += len(line) + 1
             spools["index"].add(to_json(index_row(record, known.get(record.task.id))).decode())
             spools["texts"].add(fold(_searched(record)))
             spools["records"].add(line.decode())
-        page_bytes = {kind: spool.copy_to(file) for kind, spool in spools.items()}
-        return ArchiveFacts(spools["index"].num_lines, raw, page_bytes)
+        for spool in spools.values():
+            spool.copy_to(file)
 
 
 def index_row(record: PreferenceRecord, difficulty: str | None = None) -> dict[str, Any]:
@@ -154,14 +131,12 @@ class _Spool:
         if len(self._lines) >= MOST_LINES[self._kind] or self._characters >= MOST_CHARACTERS:
             self._close_block()
 
-    def copy_to(self, file: TextIO) -> int:
-        """Write all blocks; gives their size in bytes."""
+    def copy_to(self, file: TextIO) -> None:
+        """Write all blocks."""
         if self._lines:
             self._close_block()
-        size = self._file.tell()
         self._file.seek(0)
         shutil.copyfileobj(self._file, file, io.DEFAULT_BUFFER_SIZE * 16)
-        return size
 
     def _close_block(self) -> None:
         first = self.num_lines - len(self._lines)

@@ -27,7 +27,7 @@ from anyprefer.report.failures import by_count
 from anyprefer.report.figures import rewrite_charts, round_charts, score_charts, tool_charts
 from anyprefer.report.tool_effects import SIDES, ToolEffect
 from anyprefer.runs.live import read_picture
-from anyprefer.runs.naming import name_certainty, name_finding, name_score, name_side, thoughts_of
+from anyprefer.runs.naming import name_certainty, name_finding, name_score, name_side
 from anyprefer.training.findings import RESULT
 from anyprefer.types import Evidence, PreferenceRecord, RoleUsage, Side
 
@@ -154,7 +154,6 @@ def _environment() -> Any:
         name_score=name_score,
         name_certainty=name_certainty,
         name_finding=name_finding,
-        thoughts_of=thoughts_of,
         marked=marked,
         tabulate_measures=tabulate_measures,
         tabulate_coverage=tabulate_coverage,

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import DataError, RunFolderError
@@ -60,8 +60,8 @@ class Desk:
         try:
             if pair is not None:
                 review.apply(pair)
-        except ValueError as error:
-            raise DataError(f"this edit makes no pair: {error}") from error
+        except ValidationError as error:
+            raise DataError(f"this edit makes no pair: {error.errors()[0]['msg']}") from error
         self._note(task_id, review)
         self.decisions[task_id] = review
 
@@ -126,7 +126,8 @@ def _read_decisions(path: Path, waiting: set[str]) -> dict[str, Review]:
     found: dict[str, Review] = {}
     if not path.exists():
         return found
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    # A text may hold other signs that end a line, such as U+2028, which JSON leaves as they are.
+    for number, line in enumerate(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"), 1):
         try:
             entry = Entry.model_validate(json.loads(line))
         except ValueError as error:

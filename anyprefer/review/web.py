@@ -23,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 from anyprefer.differences import marked
 from anyprefer.errors import AnypreferError
 from anyprefer.review.desk import Desk
-from anyprefer.runs.naming import ENDINGS, name_certainty, name_finding, name_score, name_side, thoughts_of
+from anyprefer.runs.naming import ENDINGS, name_certainty, name_finding, name_score, name_side
 from anyprefer.types import Attempt, Review, Side
 
 COOKIE = "anyprefer_review"
@@ -167,7 +167,7 @@ def _side(attempt: Attempt, side: Side, text: Markup) -> dict[str, Any]:
     candidate = attempt.candidate_of(side)
     return {
         "text": text, "score": name_score(side.score), "author": name_side(side, candidate.model if candidate else None),
-        "thoughts": thoughts_of(side.output), "ending": ENDINGS[candidate.ending] if candidate else "",
+        "thoughts": side.output.reasoning, "ending": ENDINGS[candidate.ending] if candidate else "",
         "verdict": attempt.verdict_of(side), "evidence": attempt.evidence_of(side),
     }  # fmt: skip
 

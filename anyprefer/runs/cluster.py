@@ -20,7 +20,7 @@ from anyprefer.backends.client import complete_all
 from anyprefer.backends.providers import Backends
 from anyprefer.config import ClusterOptions, Recipe
 from anyprefer.data.records import read_record, record_line
-from anyprefer.errors import AnypreferError, ConfigError
+from anyprefer.errors import AnypreferError, ConfigError, DataError
 from anyprefer.recipes import parse_recipe
 from anyprefer.runs.folder import RunFolder
 from anyprefer.runs.index import Tally
@@ -75,8 +75,12 @@ class BlockWorker:
             nonlocal made
             while tasks and not await self._journal.rows("SELECT stop FROM control"):
                 record = await self._synthesizer.synthesize(tasks.pop(0))
-                if record is not None:  # reviewers are refused on a cluster
+                if record is None:  # reviewers are refused on a cluster
+                    continue
+                try:
                     made += await _put_record(self._journal, record)
+                except DataError as error:  # a model or a tool gave what nothing can store
+                    made += await _put_record(self._journal, await self._synthesizer.fail(record.task, error))
 
         await complete_all(work() for _ in range(min(self._recipe.run.concurrency, len(tasks))))
         return made

@@ -5,7 +5,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from anyprefer.backends.providers import check_models
+from anyprefer.agents.judges.builder import build_judge
+from anyprefer.agents.library import load_prompts
+from anyprefer.backends.calls import MemoryCalls
+from anyprefer.backends.providers import Backends, check_models
 from anyprefer.config import Recipe
 from anyprefer.data.records import RecordFile
 from anyprefer.data.run_dir import RunDir
@@ -108,11 +111,7 @@ async def estimate_session(session: Session, pilot: int, progress: Progress, *, 
 
 def calls_per_task(recipe: Recipe) -> tuple[int, int]:
     """Fewest and most model calls of one task: one round, or all rounds with a rewrite between them; repairs are not counted."""
-    judge, sampling, tools = recipe.judge, recipe.sampling, recipe.tools
-    judges = 1 + len(judge.panel)
-    responses = sampling.num_candidates if judge.method == "pointwise" else judge.permutations
-    scoring = judges * max(1, len(judge.aspects)) * responses + (judge.combine == "meta") + judge.self_reference
-    scoring = 0 if judge.reference else scoring
+    sampling, tools, scoring = recipe.sampling, recipe.tools, _judging_calls(recipe)
     models = 1 + len(sampling.generators)
     drawing = models if recipe.target.request_n else sampling.num_candidates
     choosing = int(bool(tools.names) and tools.choose != "always")
@@ -122,6 +121,16 @@ def calls_per_task(recipe: Recipe) -> tuple[int, int]:
     rewrites = 2 if recipe.loop.feedback == "independent" else 1
     resamples = drawing * sampling.max_resamples
     return one, rounds * (one + aggregating + resamples) + (rounds - 1) * rewrites
+
+
+def _judging_calls(recipe: Recipe) -> int:
+    """Model calls of one judgement, as the recipe's own judge counts them."""
+    backends, calls = Backends(recipe), MemoryCalls()
+    models = (backends.client("judge", calls), *backends.panel(calls))
+    judge = build_judge(config=recipe.judge, models=models, prompts=load_prompts(recipe), field=recipe.field)
+    looks = judge.num_looks(recipe.sampling.num_candidates)
+    comparisons = len(models) * recipe.judge.permutations - 1 if recipe.judge.combine == "meta" else 0
+    return looks + comparisons + recipe.judge.self_reference if looks else 0
 
 
 def _total(values: list[float] | list[int], tasks: int) -> tuple[float, float]:

@@ -90,7 +90,7 @@ class Journal:
     async def mark_bad(self, key: str) -> None:
         """Set `ok` to 0: the reply is still the call's reply until `forget_bad` lets a retry ask again."""
         with self._errors():
-            self._db.execute("UPDATE calls SET ok = 0 WHERE key = ?", (key,))
+            self._db.execute("UPDATE calls SET ok = 0 WHERE key = ? AND ok > 0", (key,))
 
     async def count(self, task_id: str) -> int:
         """Completed calls of a task."""

@@ -5,7 +5,7 @@ Numbers count from 1 there, as people count; in the values they count from 0.
 
 from collections.abc import Mapping
 
-from anyprefer.types import Ending, Finding, Origin, Output, Reply, Side
+from anyprefer.types import Ending, Finding, Origin, Side
 
 ENDINGS: Mapping[Ending, str] = {"complete": "", "cut": "cut off", "filtered": "filtered", "failed": "failed"}
 """How a response ended, where that needs a word."""
@@ -46,8 +46,3 @@ def name_finding(finding: Finding) -> str:
     if finding.value is not None:
         parts.append(f"value {finding.value:.3g}")
     return ", ".join(parts)
-
-
-def thoughts_of(output: Output) -> str:
-    """What was thought before it was said; empty for outputs that have no thoughts."""
-    return output.reasoning if isinstance(output, Reply) else ""

@@ -131,7 +131,7 @@ class PostgresJournal:
 
     async def mark_bad(self, key: str) -> None:
         """See `CallStore.mark_bad`."""
-        await self.rows("UPDATE calls SET ok = 0 WHERE key = %s", (key,))
+        await self.rows("UPDATE calls SET ok = 0 WHERE key = %s AND ok > 0", (key,))
 
     async def forget_bad(self, task_ids: Iterable[str]) -> None:
         """See `RunJournal.forget_bad`."""

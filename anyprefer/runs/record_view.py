@@ -10,7 +10,7 @@ from rich.text import Text
 from anyprefer.data.records import RecordFile
 from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import DataError
-from anyprefer.runs.naming import ENDINGS, name_certainty, name_finding, name_score, name_side, thoughts_of
+from anyprefer.runs.naming import ENDINGS, name_certainty, name_finding, name_score, name_side
 from anyprefer.runs.synthesizer import thread_id
 from anyprefer.types import Attempt, Candidate, Evidence, PreferencePair, PreferenceRecord, Prompts, ToolCall, Verdict
 
@@ -78,7 +78,7 @@ def _prompts(prompts: Prompts) -> Iterator[Line]:
 
 def _candidate(candidate: Candidate) -> str:
     notes = ", ".join(note for note in (ENDINGS[candidate.ending], candidate.model) if note)
-    thoughts = thoughts_of(candidate.output)
+    thoughts = candidate.output.reasoning
     lines = [f"thought: {len(thoughts):,} characters"] if thoughts else []
     return "\n".join([*lines, f"{candidate.text} [{notes}]" if notes else candidate.text])
 

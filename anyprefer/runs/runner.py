@@ -14,7 +14,7 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
 from anyprefer.agents.team import Team
-from anyprefer.errors import BudgetSpentError, StopRunError
+from anyprefer.errors import BudgetSpentError, DataError, StopRunError
 from anyprefer.runs.folder import RunFolder
 from anyprefer.runs.index import Suspicion
 from anyprefer.runs.stores import Store
@@ -182,7 +182,13 @@ class Runner:
             self.folder.index.end(record.task.id)
             logger.info("task %s: accepted beyond the %s wanted; kept for when more are wanted", record.task.id, self.accept)
             return
-        self.folder.index.add(record, self.folder.records.append(record))
+        try:
+            end = self.folder.records.append(record)
+        except DataError as error:  # a model or a tool gave what nothing can store
+            logger.warning("task %s: %s", record.task.id, error)
+            record = await self.synthesizer.fail(record.task, error)
+            end = self.folder.records.append(record)
+        self.folder.index.add(record, end)
         self.tally.add(record)
         self._on_record(record)
         if not self.team.recipe.run.keep_threads:

@@ -96,8 +96,12 @@ class Synthesizer:
         self._crashes += 1
         if self._crashes >= MAX_CRASHES:
             raise last
+        return await self.fail(task, last)
+
+    async def fail(self, task: Task, error: Exception) -> PreferenceRecord:
+        """The record of a task that an error of no node in particular has cost its pair."""
         where = " (see run.log)" if self._saver is not None else ""
-        failure = Failure(kind=type(last).__name__, message=f"{last}{where}", node="")
+        failure = Failure(kind=type(error).__name__, message=f"{error}{where}", node="")
         return await self.team.record(task, (), status="failed", error=failure)
 
     async def forget(self, task: Task) -> None:

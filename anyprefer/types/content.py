@@ -118,7 +118,9 @@ def _from_openai(data: dict[str, Any]) -> dict[str, Any]:
     thought = rest.pop("reasoning_content", "")
     if rest.get("role") == "tool" and call_id is not None:
         return {**rest, "content": [{"type": "tool_result", "id": call_id, "content": content}]}
-    said = [{"type": "text", "text": content}] * bool(content) if isinstance(content, str) else list(content)
+    said = [{"type": "text", "text": content}] * bool(content) if isinstance(content, str) else content
+    if not isinstance(said, list | tuple) or not isinstance(calls, list | tuple):
+        raise ValueError("a message has a text or a list of parts as its content, and a list of tool_calls")
     thoughts = [{"type": "reasoning", "text": thought}] * bool(thought)
     return {**rest, "content": [*thoughts, *said, *map(_call_of, calls)] or ""}
 
@@ -127,11 +129,13 @@ def _call_of(call: Any) -> Any:
     if not isinstance(call, dict) or call.get("type") == "tool_call":
         return call
     function = call.get("function") or call
+    if not isinstance(function, dict):
+        raise ValueError(f"the function of a tool call is no object: {str(function)[:80]!r}")
     args = function.get("arguments") or {}
     if isinstance(args, str):
         try:
             args = json.loads(args)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError(f"the arguments of a tool call are no JSON object: {args[:80]!r}") from None
     return {"type": "tool_call", "id": call.get("id") or "", "name": function.get("name"), "args": args}
 

@@ -67,6 +67,16 @@ class Trajectory(Value):
     """What a simulator knows about the outcome, such as "success"."""
 
     @property
+    def messages(self) -> tuple[Message, ...]:
+        """How the output stands in a conversation."""
+        return (Message(role="assistant", content=self.text),)
+
+    @property
+    def reasoning(self) -> str:
+        """Nothing: a policy thinks in no words."""
+        return ""
+
+    @property
     def text(self) -> str:
         """How the output reads: its length and its facts."""
         facts = "; ".join(f"{name}: {value}" for name, value in self.facts.items())

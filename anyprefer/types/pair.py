@@ -129,7 +129,8 @@ class Review(Value):
         """The pair as the reviewer wants it, None where it is rejected.
 
         With `swap` each side takes its origin and its score along. With `edit` a side of other words is the person's, and no
-        judge has scored it; one of the same words stays whose it was.
+        judge has scored it; one with the words of either side stays whose it was. Votes stand behind the order of the sides that
+        they were about, and behind no other.
 
         Raises:
             ValueError: The sides would be equal or empty.
@@ -138,16 +139,15 @@ class Review(Value):
             return None
         if self.decision == "swap":
             return pair.swapped()
-        return (
-            PreferencePair(
-                chosen=_edited(pair.chosen, self.chosen), rejected=_edited(pair.rejected, self.rejected), certainty=pair.certainty
-            )
-            if self.decision == "edit"
-            else pair
-        )
+        if self.decision == "accept":
+            return pair
+        chosen = _edited(self.chosen, pair.chosen, pair.rejected)
+        rejected = _edited(self.rejected, pair.rejected, pair.chosen)
+        kept = (chosen, rejected) == (pair.chosen, pair.rejected)
+        return PreferencePair(chosen=chosen, rejected=rejected, certainty=pair.certainty if kept else None)
 
 
-def _edited(side: Side, output: Output | None) -> Side:
-    if output is None or same_output(side.output, output):
+def _edited(output: Output | None, side: Side, other: Side) -> Side:
+    if output is None:
         return side
-    return Side(origin=PERSON, output=output)
+    return next((one for one in (side, other) if same_output(one.output, output)), Side(origin=PERSON, output=output))

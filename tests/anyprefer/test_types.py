@@ -1,6 +1,7 @@
 """Tasks are checked and named when they are made."""
 
 import pytest
+from lineage import side
 from pydantic import ValidationError
 
 from anyprefer.types import (
@@ -12,13 +13,11 @@ from anyprefer.types import (
     Finding,
     Image,
     Message,
-    Origin,
     PreferencePair,
     PreferenceRecord,
     Prompts,
     Reply,
     Review,
-    Side,
     Task,
     Text,
     ToolCall,
@@ -108,10 +107,6 @@ def test_a_failed_call_says_nothing_of_its_candidate() -> None:
         Finding(content="x", votes=(3, 2))
 
 
-def side(candidate: int, text: str, score: float) -> Side:
-    return Side(origin=Origin(kind="candidate", candidate=candidate, round=0), output=text, score=score)
-
-
 def record(review: Review | None) -> PreferenceRecord:
     """Two generators wrote three responses; the first against the second is the pair."""
     written = (("A good", 9, "openai:big"), ("B bad", 2, "openai:small"), ("C mid", 5, "openai:small"))
@@ -140,9 +135,25 @@ BIG, SMALL = ("candidate 0 of round 0", "openai:big", 9), ("candidate 1 of round
     (Review(decision="swap"), [SMALL, BIG]),
     (Review(decision="edit", chosen="A better"), [("person", None, None), SMALL]),
     (Review(decision="edit", chosen=" A  good", rejected="worse"), [BIG, ("person", None, None)]),
+    (Review(decision="edit", chosen="B bad", rejected="A good"), [SMALL, BIG]),
+    (Review(decision="edit", chosen="B bad\n", rejected="worse"), [SMALL, ("person", None, None)]),
 ])  # fmt: skip
 def test_each_side_keeps_who_wrote_it_and_its_own_score(review: Review | None, sides: list[object]) -> None:
     assert lineage(record(review)) == sides
+
+
+@pytest.mark.parametrize(("review", "certainty"), [
+    (Review(decision="accept"), 0.8),
+    (Review(decision="edit", chosen="A good\n"), 0.8),
+    (Review(decision="edit", chosen="A better"), None),
+    (Review(decision="edit", rejected="worse"), None),
+    (Review(decision="swap"), None),
+])  # fmt: skip
+def test_votes_stand_behind_the_sides_that_they_were_about(review: Review, certainty: float | None) -> None:
+    pair = PreferencePair(chosen=side(0, "A good", 9), rejected=side(1, "B bad", 2), certainty=0.8)
+    applied = review.apply(pair)
+    assert applied is not None
+    assert applied.certainty == certainty
 
 
 def test_what_a_person_wrote_has_neither_verdict_nor_findings() -> None:

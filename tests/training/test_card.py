@@ -1,6 +1,7 @@
 """What a dataset card says about who wrote, scored and checked the pairs."""
 
 import pytest
+from lineage import side
 
 from anyprefer.applications.text import TextApplication
 from anyprefer.data.run_dir import Lock
@@ -11,7 +12,6 @@ from anyprefer.types import (
     Attempt,
     Candidate,
     Critique,
-    Origin,
     PreferencePair,
     PreferenceRecord,
     Prompts,
@@ -20,10 +20,6 @@ from anyprefer.types import (
     Side,
     Task,
 )
-
-
-def side(index, text, score):
-    return Side(origin=Origin(kind="candidate", candidate=index, round=0), output=Reply.of(text), score=score)
 
 
 def record(name, *, chosen=None, models=("openai:big", "openai:small"), **fields):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lineage import side
 
 from anyprefer.analysis.dataset import load_dataset
 from anyprefer.applications.text import TextApplication
@@ -25,13 +26,11 @@ from anyprefer.types import (
     Image,
     Knowledge,
     Message,
-    Origin,
     PreferencePair,
     PreferenceRecord,
     Prompts,
     Reply,
     Review,
-    Side,
     Task,
     Text,
     ToolCall,
@@ -51,10 +50,6 @@ def offline_datasets(monkeypatch, tmp_path_factory):
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
     datasets.disable_progress_bars()
-
-
-def side(index, output, score=None):
-    return Side(origin=Origin(kind="candidate", candidate=index, round=0), output=output, score=score)
 
 
 def picture(digit):

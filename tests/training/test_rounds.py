@@ -14,6 +14,8 @@ from loopback import LoopbackModel, recipe_data  # noqa: E402
 from rich.console import Console  # noqa: E402
 from tiny_model import save_tiny_model  # noqa: E402
 
+from anyprefer.applications.registry import APPLICATIONS  # noqa: E402
+from anyprefer.applications.text import TextApplication  # noqa: E402
 from anyprefer.config import Recipe  # noqa: E402
 from anyprefer.data.records import RecordFile  # noqa: E402
 from anyprefer.errors import ConfigError, DataError, TrainingError  # noqa: E402
@@ -21,6 +23,7 @@ from anyprefer.recipes import parse_recipe  # noqa: E402
 from anyprefer.runs.progress import Progress  # noqa: E402
 from anyprefer.training.dpo import PairTrainer  # noqa: E402
 from anyprefer.training.rounds import Metric, Round, Rounds, RoundsState, correlate, surrogate_correlation  # noqa: E402
+from anyprefer.types import Task  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +152,25 @@ def test_a_round_takes_so_many_pairs_and_puts_up_with_so_small_a_loss(server: Lo
     assert [one.pairs for one in state.rounds] == [3, 3]
     assert [one.kept for one in state.rounds] == [True, False]
     assert len({record.task.id for record in RecordFile(tmp_path / "out" / "round-1" / "run" / "records.jsonl")}) < 12
+
+
+class Sayings(TextApplication):
+    """Reads rows of its own."""
+
+    def read_task(self, where: str, row: Any, folder: Path, blobs: Any = None) -> Task:
+        return Task(prompt=row["say"])
+
+
+def test_a_round_hands_the_application_its_own_rows(
+    server: LoopbackModel, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(APPLICATIONS.registered, "sayings", Sayings)
+    work = make(tmp_path, base, server.url, tasks_per_round=3, count=1)
+    work.recipe = work.recipe.model_copy(update={"application": "sayings"})
+    work.tasks.write_text("".join(json.dumps({"say": f"word {i}", "value": None}) + "\n" for i in range(4)))
+    work.run()
+    prompts = {record.task.text for record in RecordFile(tmp_path / "out" / "round-1" / "run" / "records.jsonl")}
+    assert prompts == {"word 0", "word 1", "word 2"}
 
 
 def test_too_few_tasks_are_said(server: LoopbackModel, base: Path, tmp_path: Path) -> None:

@@ -133,11 +133,7 @@ class PythonTool(Tool["PythonTool.Args", "PythonTool.Options"]):
         self._sandbox.close()
 
     async def _compare(self, programs: Sequence[str], candidate: Candidate) -> Finding:
-        """Compare what the programs print with the response's final answer.
-
-        Raises:
-            ToolError: Every program failed or printed nothing.
-        """
+        """Compare what the programs print with the response's final answer."""
         outcomes = await asyncio.gather(*(self._run_once(print_result(extract_code(text) or text)) for text in programs))
         printed = [result for outcome in outcomes if (result := self._result(outcome)) is not None]
         if not printed:
@@ -171,11 +167,7 @@ class PythonTool(Tool["PythonTool.Args", "PythonTool.Options"]):
             raise
 
     async def _check_code(self, text: str, tests: str) -> Finding:
-        """Run the response's code, with tests or as it is.
-
-        Raises:
-            ToolError: There is no code, or it cannot be judged here.
-        """
+        """Run the response's code, with tests or as it is."""
         fenced = extract_code(text)
         code = fenced if fenced is not None else text if _CODE_SIGN.search(text) else ""
         if not code.strip():
@@ -191,11 +183,7 @@ class PythonTool(Tool["PythonTool.Args", "PythonTool.Options"]):
         return judge_run(outcome, self._limits, is_python=not fenced or bool(_fenced_blocks(text)["python"]))
 
     async def _test_code(self, code: str, tests: str) -> Finding:
-        """Run tests against code; the verdict stands behind this run's marker.
-
-        Raises:
-            ToolError: The tests are not valid Python, or a module is not installed here.
-        """
+        """Run tests against code; the verdict stands behind this run's marker."""
         marker = secrets.token_hex(16)
         files = {"marker.txt": marker, "tests.py": tests, "response.py": code}
         outcome = await self._sandbox.run_program(_HARNESS.read_text(encoding="utf-8"), self._limits, files)
@@ -243,11 +231,7 @@ def _fenced_blocks(text: str) -> dict[str, list[str]]:
 
 
 def _tests_of(task: Task) -> str:
-    """The assertions that the task brings along.
-
-    Raises:
-        ToolError: They are not text.
-    """
+    """The assertions that the task brings along."""
     found = task.metadata.get("tests", "")
     tests = "\n".join(found) if isinstance(found, list | tuple) and all(isinstance(item, str) for item in found) else found
     if not isinstance(tests, str):

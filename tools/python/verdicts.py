@@ -136,11 +136,7 @@ def _describe_votes(votes: int, count: int) -> str:
 
 
 def _read_verdict(verdict: list[str]) -> Finding:
-    """Put the harness' verdict into words.
-
-    Raises:
-        ToolError: The tests are not valid Python, or a module is not installed here.
-    """
+    """Put the harness' verdict into words."""
     kind, *details = verdict
     if kind == "bad tests":
         raise ToolError(f"the tests are not valid Python: {quote(details[0])}")

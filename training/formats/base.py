@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from anyprefer.applications.base import Kind
 from anyprefer.errors import ConfigError
@@ -46,7 +46,7 @@ class ExportFormat(Protocol):
         """
 
 
-FORMATS = Registry(
+FORMATS: Registry[type[ExportFormat]] = Registry(
     kind="export format",
     group="anyprefer.export_formats",
     built_in={
@@ -72,7 +72,7 @@ def find_format(name: str) -> ExportFormat:
     Raises:
         ConfigError: There is none, or a package that it needs is missing.
     """
-    found = cast("ExportFormat", FORMATS.load(name, "format")())
+    found = FORMATS.load(name, "format")()
     for package in found.packages:
         if importlib.util.find_spec(package) is None:
             raise ConfigError(f"format {name!r} needs {package}: pip install 'anyprefer[parquet]', or use --format jsonl")

@@ -50,9 +50,9 @@ function isSameOutput(one, other) {
   return squeezed(textOf(one)) === squeezed(textOf(other));
 }
 
-function editedSide(side, output) {
-  if (!output || isSameOutput(side.output, output)) return side;
-  return { origin: { kind: "person", candidate: null, round: null }, output, score: null };
+function editedSide(output, side, other) {
+  const same = output ? [side, other].find((one) => isSameOutput(one.output, output)) : side;
+  return same || { origin: { kind: "person", candidate: null, round: null }, output, score: null };
 }
 
 /** The pair as a reviewer left it; null where it was turned down or never made. */
@@ -60,7 +60,10 @@ function pairAfterReview(pair, review) {
   if (!pair || !review || review.decision === "accept") return pair;
   if (review.decision === "swap") return { chosen: pair.rejected, rejected: pair.chosen, certainty: null };
   if (review.decision === "reject") return null;
-  return { ...pair, chosen: editedSide(pair.chosen, review.chosen), rejected: editedSide(pair.rejected, review.rejected) };
+  const chosen = editedSide(review.chosen, pair.chosen, pair.rejected);
+  const rejected = editedSide(review.rejected, pair.rejected, pair.chosen);
+  const kept = chosen === pair.chosen && rejected === pair.rejected;
+  return { chosen, rejected, certainty: kept ? pair.certainty : null };
 }
 
 function marginOf({ chosen, rejected }) {

@@ -1,14 +1,16 @@
 """A model's opinion of a sample, on a real server."""
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from loopback import LoopbackModel, prompt_of, recipe_data, review
 
-from anyprefer.analysis.dataset import Dataset, TextPair
+from anyprefer.analysis.dataset import Dataset, TextPair, load_dataset
 from anyprefer.analysis.quality import QualitySample, score_quality
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.errors import ConfigError
@@ -64,6 +66,15 @@ def test_pair_without_a_contrast_is_not_sent(server: LoopbackModel) -> None:
     assert (found.mean, found.low, len(found.failed), server.requests) == (None, None, 3, [])
     assert found.failed["same"] == "not sent: a preference pair needs two different texts"
     assert found.line() == f"no pair of 3 could be scored by openai:m@{server.url}"
+
+
+def test_a_pair_with_pictures_is_not_sent(server: LoopbackModel, tmp_path: Path) -> None:
+    pictures = {"one": {"image": "a.png"}, "two": {"images": ["a.png"]}, "none": {"images": []}}
+    rows = ({"id": name, "prompt": "What?", "chosen": "cat", "rejected": "dog", **seen} for name, seen in pictures.items())
+    (tmp_path / "d.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = score(server, load_dataset(tmp_path / "d.jsonl"))
+    assert found.failed == dict.fromkeys(("one", "two"), "not sent: it has pictures, which no critic can be shown")
+    assert ([one.id for one in found.scores], len(server.requests)) == (["none"], 1)
 
 
 def test_another_model_scores_where_the_recipe_names_one(server: LoopbackModel) -> None:

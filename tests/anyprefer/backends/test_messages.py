@@ -10,6 +10,8 @@ from anyprefer.errors import DataError
 from anyprefer.thoughts import split_thoughts
 from anyprefer.types import Image, Message, Reasoning, Reply, Task, Text, ToolResult, ToolUse, ending_of
 
+_QUOTES = ("`", "'", '"', "\u201c", "\u201d", "\u2018", "\u2019")
+
 
 @pytest.mark.parametrize(
     ("text", "thought", "answer", "closed"),
@@ -28,6 +30,11 @@ from anyprefer.types import Image, Message, Reasoning, Reply, Task, Text, ToolRe
         ("  Layout stays\n", "", "  Layout stays\n", True),
         ("Write `</think>` to end it", "", "Write `</think>` to end it", True),
         ("Use <think>x</think> for that", "", "Use <think>x</think> for that", True),
+        ('We get "4"</think>4', 'We get "4"', "4", True),
+        ("It is `x`.</think>`x`", "It is `x`.", "`x`", True),
+        ('<think>end = "</think>" here</think>Answer', 'end = "</think>" here', "Answer", True),
+        ('<think>They say "4"</think>"4"', 'They say "4"', '"4"', True),
+        ("<think>split('</think>')", "split('</think>')", "", False),
     ],
 )
 def test_inline_thoughts_are_set_apart(text: str, thought: str, answer: str, closed: bool) -> None:
@@ -37,7 +44,8 @@ def test_inline_thoughts_are_set_apart(text: str, thought: str, answer: str, clo
 @given(st.text(), st.text())
 def test_any_thought_comes_apart_from_any_answer(thought: str, answer: str) -> None:
     plain = [part for part in (thought, answer) if "think" in part.lower() or "thought" in part.lower()]
-    if not plain and answer.strip() and "</" not in thought:
+    is_quoted = thought[-1:] in _QUOTES and answer[:1] in _QUOTES
+    if not plain and answer.strip() and "</" not in thought and not is_quoted:
         assert split_thoughts(f"<think>{thought}</think>{answer}") == (thought.strip(), answer.lstrip(), True)
 
 
@@ -50,6 +58,11 @@ def test_thoughts_of_all_forms_give_the_same_reply() -> None:
         AIMessage([{"type": "thinking", "thinking": [{"type": "text", "text": "2 and 2"}]}, {"type": "text", "text": "Four"}]),
     ]
     assert [reply_of(message, "stop") for message in found] == [(wanted, "complete")] * 4
+
+
+def test_an_answer_in_several_blocks_is_read_as_it_was_said() -> None:
+    blocks = [{"type": "text", "text": text} for text in ("<think>2 and", " 2</think>", "Fo", "ur", " point five")]
+    assert reply_of(AIMessage(list(blocks)), "stop") == (Reply.of("Four point five", reasoning="2 and 2"), "complete")
 
 
 def test_a_thought_without_an_end_is_cut_off_whatever_the_server_says() -> None:
@@ -67,6 +80,12 @@ def test_a_thought_without_an_end_is_cut_off_whatever_the_server_says() -> None:
 )  # fmt: skip
 def test_good_endings_are_a_list_of_known_words(reason: str | None, ending: str) -> None:
     assert ending_of(reason) == ending
+
+
+def test_a_reply_whose_call_cannot_be_read_has_not_ended_well() -> None:
+    broken = {"type": "invalid_tool_call", "id": "c", "name": "f", "args": "{", "error": "no JSON"}
+    assert reply_of(AIMessage("Let me look.", invalid_tool_calls=[broken]), "tool_calls")[1] == "failed"
+    assert reply_of(AIMessage("Let me look.", invalid_tool_calls=[broken]), "length")[1] == "cut"
 
 
 def test_calls_survive_the_way_there_and_back() -> None:

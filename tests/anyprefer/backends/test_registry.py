@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 import distribution
 import pytest
+from langchain_core.language_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
 from loopback import LoopbackModel, recipe_data
 
 from anyprefer.backends.budget import Budget
@@ -62,11 +64,12 @@ def recipe(**target: Any) -> Any:
     return parse_recipe({"name": "x", "target": role, "judge": {"model": "acme:small"}})
 
 
-def complete(backends: Backends, n: int = 1) -> Completion:
+def complete(backends: Backends, n: int = 1, calls: MemoryCalls | None = None) -> Completion:
     async def main() -> Completion:
         async with backends:
             ask = (Message(role="user", content="Hello"),)
-            return await backends.client("target", MemoryCalls()).complete(ask, CallSite("task", "target", 0, "sample/0"), n=n)
+            client = backends.client("target", calls or MemoryCalls())
+            return await client.complete(ask, CallSite("task", "target", 0, "sample/0"), n=n)
 
     return asyncio.run(main())
 
@@ -133,6 +136,21 @@ def test_a_class_registered_in_a_notebook_serves_like_any_other(model: LoopbackM
     done = complete(Backends(made, budget=Budget(None, 1.0)), n=2)
     assert len(done.texts) == 2
     assert (opened, closed) == (["a"], [True])
+
+
+def test_any_chat_model_of_langchain_serves_and_its_tokens_count() -> None:
+    said = AIMessage("Hi", usage_metadata={"input_tokens": 5, "output_tokens": 6, "total_tokens": 11})
+
+    class Foreign(Provider):
+        async def open(self, config: RoleConfig) -> Connection:
+            return Connection(GenericFakeChatModel(messages=iter([said])))
+
+    register_provider("foreign", Foreign)
+    made = parse_recipe({"name": "x", "target": {"model": "foreign:a"}, "judge": {"model": "foreign:b"}})
+    calls = MemoryCalls()
+    assert complete(Backends(made), calls=calls).texts == ("Hi",)
+    used = asyncio.run(calls.usage("task"))["target"]
+    assert (used.prompt_tokens, used.completion_tokens) == (5, 6)
 
 
 def test_the_class_of_the_docs_answers(model: LoopbackModel) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="needs the extra report")
 
-from anyprefer.charts.drawing import Plan, bar_chart, histogram, line_chart
+from anyprefer.charts.drawing import Plan, bar_chart, histogram
 from anyprefer.charts.palette import INK
 
 PLAN = Plan("first", "Title", "What it says.", "Round", "Pairs", 1)
@@ -30,12 +30,6 @@ def test_stacked_bars_stand_on_each_other():
     tall, flat = (bar_chart(PLAN, ["x"], {"a": [5], "b": [5]}, stacked=stacked) for stacked in (True, False))
     assert tall.rows == flat.rows
     assert tall.svg != flat.svg
-
-
-def test_line_leaves_gaps_and_draws_the_diagonal():
-    plain = line_chart(PLAN, [0, 0.5, 1], {"a": [0.1, None, 0.9]})
-    assert plain.rows == (("0", "0.1"), ("0.5", ""), ("1", "0.9"))
-    assert line_chart(PLAN, [0, 0.5, 1], {"a": [0.1, None, 0.9]}, diagonal=True).svg != plain.svg
 
 
 @pytest.mark.parametrize("kind", ["bars", "histogram"])

@@ -85,6 +85,29 @@ def test_review_stays_whose_it_was():
     assert (swapped.pair.chosen.text, swapped.pair.chosen.score, swapped.pair.margin) == ("bad", 2, -7)
 
 
+def thinking(first, second, **changes):
+    pair = {"chosen": first, "rejected": second, "chosen_score": 9.0, "rejected_score": 2.0}
+    return read(attempt={"candidates": [candidate(0, first), candidate(1, second)], "pair": pair}, **changes)
+
+
+def test_thoughts_of_a_response_are_set_apart_and_its_origin_stays():
+    edit = {"decision": "edit", "reason": "", "chosen": "<think>a</think>good", "rejected": "worse", "reviewer": ""}
+    record = thinking("<think>a</think>good", "b\n</think>\n\nbad", review=edit)
+    outputs = [(one.output.answer, one.output.reasoning) for one in record.best.candidates]
+    assert outputs == [("good", "a"), ("bad", "b")]
+    assert [side.output for side in (record.best.pair.chosen, record.best.pair.rejected)] == [
+        one.output for one in record.best.candidates
+    ]
+    assert (record.pair.chosen.origin.kind, record.pair.chosen.text, record.pair.rejected.origin) == ("candidate", "good", PERSON)
+
+
+@pytest.mark.parametrize("second", ["<think>b</think>good", "<think>b"])
+def test_a_pair_that_thoughts_alone_make_is_not_lost(second):
+    record = thinking("<think>a</think>good", second)
+    assert record.pair.rejected.text == second
+    assert record.best.candidates[1].text == second
+
+
 def test_paths_of_pictures_go_to_the_metadata():
     record = read(task={"images": ["cat.png"], "metadata": {"topic": "cats"}})
     assert record.task.metadata == {"topic": "cats", "images": ["cat.png"]}

@@ -124,6 +124,8 @@ def test_parts_and_tool_calls_are_read() -> None:
         ({"prompt": QUESTION, "chosen": [{"role": "gpt", "content": "4"}], "rejected": BAD}, "role 'gpt'"),
         ({"prompt": QUESTION, "chosen": [{"role": "tool", "content": "4"}], "rejected": BAD}, "is no conversation"),
         ({"prompt": [], "chosen": [], "rejected": BAD}, "is no conversation"),
+        ({"prompt": QUESTION, "chosen": [{**GOOD[0], "content": 5}], "rejected": BAD}, "neither text nor a list of parts"),
+        ({"prompt": QUESTION, "chosen": [{**GOOD[0], "tool_calls": [{"function": 5}]}], "rejected": BAD}, "is no conversation"),
     ],
 )
 def test_what_is_no_pair_is_named_with_its_place(row: dict[str, Any], words: str) -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -107,10 +108,15 @@ def test_a_picture_that_cannot_be_used_is_named(tmp_path, data, words):
         check_tasks(write(tmp_path, {"prompt": "x?", "images": ["a.png"]}))
 
 
+def test_a_pipe_is_no_picture_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"cannot read the image .*it is no file"):
+        check_tasks(write(tmp_path, {"prompt": "x?", "images": ["a.png"]}))
+
+
 def test_pictures_are_refused_in_one_line_until_a_role_can_see(tmp_path):
     (tmp_path / "a.png").write_bytes(PNG)
     path = write(tmp_path, {"prompt": "x?", "images": ["a.png"]})
-    assert check_tasks(path, sees=True) == 1
     with pytest.raises(DataError, match="no role of this recipe can see") as caught:
         check_tasks(path)
     assert "\n" not in str(caught.value)
@@ -133,6 +139,10 @@ def test_pictures_are_refused_in_one_line_until_a_role_can_see(tmp_path):
         (b'{"prompt": ["x"]}', ["no list of messages"]),
         (b'{"prompt": [{"role": "robot", "content": "x"}]}', ["no list of messages", "role"]),
         (b'{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}', ["must be 'user'"]),
+        (b'{"prompt": [{"role": "assistant", "tool_calls": [{"function": "f"}]}]}', ["no list of messages", "'f'"]),
+        (b'{"prompt": [{"role": "assistant", "tool_calls": 5}]}', ["no list of messages", "tool_calls"]),
+        (b'{"prompt": [{"role": "developer", "content": 5}]}', ["no list of messages", "content"]),
+        (b'{"prompt": [{"role": "assistant", "tool_calls": [{"name": "f", "arguments": "' + b"[" * 100_000 + b'"}]}]}', ["[[["]),
         (b'{"prompt": "x", "question": "y"}', ["'prompt' and 'question'", "keep one"]),
         (b'{"prompt": "x", "answer": "y", "output": "z"}', ["'answer' and 'output'"]),
         (b'{"prompt": "x", "answer": 18}', ["answer = 18", "string"]),

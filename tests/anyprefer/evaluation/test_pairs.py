@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from anyprefer.errors import DataError
+from anyprefer.evaluation.benchmarks import load_benchmark
 from anyprefer.evaluation.pairs import load_pairs, save_pairs
 
 COLUMNS = "preference data has the columns prompt, chosen and rejected, as exports do"
@@ -121,3 +122,13 @@ def test_saved_pairs_load_again(tmp_path: Path) -> None:
     pairs = load_pairs(write(tmp_path, {"id": "a", "prompt": "p", "chosen": "yes\n1", "rejected": "no"})).pairs
     save_pairs(tmp_path / "pairs.jsonl", pairs)
     assert load_pairs(tmp_path / "pairs.jsonl").pairs == pairs
+
+
+@pytest.mark.parametrize("labels", [{"chosen": "a", "rejected": "b"}, {"reference": "4", "responses": ["4", "5"]}])
+def test_pairs_with_pictures_are_refused_as_the_judge_would_be_blind(tmp_path: Path, labels: dict[str, Any]) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n and so on")
+    row = {"id": "a", "prompt": "What?", "images": ["a.png"], **labels}
+    with pytest.raises(DataError, match="'a' has 1 picture, and no role of this recipe can see"):
+        load_pairs(write(tmp_path, row))
+    with pytest.raises(DataError, match="'a' has 1 picture, and no role of this recipe can see"):
+        load_benchmark("exact", write(tmp_path, row))

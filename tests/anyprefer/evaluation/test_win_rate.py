@@ -58,6 +58,8 @@ def test_answers_are_read_from_alpacaevals_files(tmp_path: Path) -> None:
     path = tmp_path / "outputs.json"
     path.write_text(json.dumps([{"instruction": "a", "output": "b", "generator": "m"}]))
     assert load_outputs(path) == {"a": "b"}
+    path.write_text(json.dumps({"instruction": "a", "output": "one\u2028two"}, ensure_ascii=False) + "\n\n")
+    assert load_outputs(path) == {"a": "one\u2028two"}
     path.write_text(json.dumps([{"instruction": "a", "output": "b"}, {"instruction": "a", "output": "c"}]))
     with pytest.raises(DataError, match="row 2: this instruction was answered before"):
         load_outputs(path)

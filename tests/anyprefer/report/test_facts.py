@@ -107,7 +107,7 @@ def test_a_response_that_a_reviewer_replaced_is_not_among_those_in_no_pair(recor
 
 
 def test_certainty_is_that_of_the_pair_as_it_is():
-    assert list(facts_of(TWO_GENERATORS, EDITED, SWAPPED, FROM_REFERENCE).certainties) == [0.8, 0.8]
+    assert list(facts_of(TWO_GENERATORS, EDITED, SWAPPED, FROM_REFERENCE).certainties) == [0.8]
 
 
 def test_charts_hold_pairs_with_missing_scores_and_turned_margins():

@@ -3,13 +3,15 @@
 import json
 
 import pytest
-from lineage import CARRIED, EDITED, FROM_REFERENCE, LAID_OUT, SILENT, SWAPPED, THOUGHTS, TWO_GENERATORS
+from lineage import CARRIED, CROSSED, EDITED, FROM_REFERENCE, LAID_OUT, SILENT, SWAPPED, THOUGHTS, TWO_GENERATORS
 from report_page import BIG_SEED, EVIL, expect_count, expect_open, make_record, opened
 
 from anyprefer.types import PreferencePair, PreferenceRecord
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-RECORDS = {record.task.id: record for record in (TWO_GENERATORS, SWAPPED, EDITED, LAID_OUT, FROM_REFERENCE, SILENT, CARRIED)}
+RECORDS = {
+    record.task.id: record for record in (TWO_GENERATORS, SWAPPED, EDITED, CROSSED, LAID_OUT, FROM_REFERENCE, SILENT, CARRIED)
+}
 pytestmark = [pytest.mark.timeout(120), pytest.mark.filterwarnings("default")]
 
 

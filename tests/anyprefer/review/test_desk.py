@@ -126,7 +126,7 @@ def test_what_cannot_be_decided_is_said(model: LoopbackModel, tmp_path: Path) ->
     run(tmp_path, model.url)
     with pytest.raises(DataError, match="'t9' does not wait"):
         at_the_desk(tmp_path, lambda desk: desk.decide("t9", ACCEPT))
-    with pytest.raises(DataError, match="makes no pair"):
+    with pytest.raises(DataError, match=r"^this edit makes no pair: [^\n]+ two different texts$"):
         at_the_desk(tmp_path, lambda desk: desk.decide("t0", Review(decision="edit", chosen="x", rejected="x")))
     (tmp_path / "out" / "reviews.jsonl").write_text('{"task_id": 1}\n')
     with pytest.raises(RunFolderError, match="line 1"):
@@ -185,6 +185,13 @@ def test_only_what_a_person_wrote_becomes_a_persons(model: LoopbackModel, tmp_pa
     written = Side(origin=PERSON, output="by hand")
     assert after[0] == before[0].model_copy(update={"chosen": written})
     assert after[1] == before[1].model_copy(update={"rejected": written})
+
+
+def test_any_words_survive_the_way_through_the_file(model: LoopbackModel, tmp_path: Path) -> None:
+    run(tmp_path, model.url)
+    review = Review(decision="edit", chosen="one\u2028two\x85three\r\nfour")
+    at_the_desk(tmp_path, lambda desk: desk.decide("t0", review))
+    assert at_the_desk(tmp_path, lambda desk: desk.decisions) == {"t0": review}
 
 
 def test_decisions_of_earlier_code_are_read(model: LoopbackModel, tmp_path: Path) -> None:

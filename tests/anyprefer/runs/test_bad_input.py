@@ -74,6 +74,17 @@ def test_model_that_always_answers_nonsense_makes_failed_records(model: Loopback
     assert "2 failed" in done.stdout
 
 
+def test_a_reply_that_nothing_can_store_fails_its_task_alone(model: LoopbackModel, tmp_path: Path) -> None:
+    good = model.replies[None]
+    call = {"name": "f", "arguments": '{"a":' * 200 + "1" + "}" * 200}
+    deep = {"tool_calls": [{"type": "function", "id": "c", "function": call}]}
+    model.replies[None] = lambda body, choice: deep if "one" in str(body["messages"]) else good(body, choice)
+    done = run(tmp_path, model.url)
+    assert "Traceback" not in done.stderr
+    found = {record["task"]["id"]: (record["status"], (record["error"] or {}).get("kind")) for record in records(tmp_path)}
+    assert found == {"a": ("failed", "DataError"), "b": ("accepted", None)}
+
+
 def test_retry_failed_asks_again_and_keeps_one_record_each(model: LoopbackModel, tmp_path: Path) -> None:
     good = model.replies["ScoreSheet"]
     model.replies["ScoreSheet"] = lambda body, choice: "nonsense"

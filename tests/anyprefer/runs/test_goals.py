@@ -161,6 +161,7 @@ def test_calls_per_task_are_what_a_run_makes(model: LoopbackModel, tmp_path: Pat
     for number, sections in enumerate([
         {}, {"judge": {"permutations": 3}}, {"judge": {"method": "pointwise"}}, {"target": {"request_n": False}},
         {"tools": {"names": ["consensus"]}}, {"judge": {"aspects": {"a": "x", "b": "y"}}},
+        {"judge": {"permutations": 3, "combine": "meta", "self_reference": True}},
     ]):  # fmt: skip
         folder = tmp_path / str(number)
         folder.mkdir()

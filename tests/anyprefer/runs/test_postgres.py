@@ -73,6 +73,9 @@ def test_a_journal_keeps_what_it_is_given(store_url: str | None, tmp_path: Path)
         assert await journal.get("a") == call("a")
         await journal.forget_bad(["task"])
         assert await journal.get("a") is None
+        await journal.put(call("a"))
+        await journal.mark_bad("a")
+        assert await journal.repeated() == 0  # what was forgotten stays so, also where the next reply is no better
         await journal.put(call("b", "o'\0ther", cost_usd=0.25))
         assert await journal.repeated() == 1
         assert await store.threads() == set()
