@@ -29,6 +29,9 @@ PROMPT_FIELDS = ("prompt", "question", "instruction", "messages")
 REFERENCE_FIELDS = ("reference", "answer", "output")
 """Names of the trusted answer. At most one of them per row."""
 
+PICTURE_FIELDS = ("images", "image")
+"""Names of the pictures: a list, or a single one. One of them per row."""
+
 MAX_PROMPT_CHARS = 200_000
 """Longest prompt in characters, about 50,000 tokens: beyond most contexts, so rather a file pasted by mistake."""
 
@@ -58,8 +61,8 @@ def read_task(where: str, row: Mapping[str, Any], folder: Path, blobs: BlobStore
     Raises:
         DataError: The row cannot be used.
     """
-    images = read_pictures(where, row.get("images"), folder, blobs)
-    fields = _fields(where, {name: value for name, value in row.items() if name != "images"})
+    images = read_pictures(where, _pictures(where, row), folder, blobs)
+    fields = _fields(where, {name: value for name, value in row.items() if name not in PICTURE_FIELDS})
     prompt_name, reference_name = (_only_name(where, fields, names) for names in (PROMPT_FIELDS, REFERENCE_FIELDS))
     if prompt_name is None:
         raise DataError(
@@ -324,6 +327,12 @@ def _tools(where: str, row: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise DataError(f"{where}: tools = {brief(value)} is no list of JSON schemas: write one object for each function")
     return tuple(value)
+
+
+def _pictures(where: str, row: Mapping[str, Any]) -> Any:
+    """The pictures as a list; None where the row has none."""
+    name = _only_name(where, {name: row[name] for name in PICTURE_FIELDS if row.get(name) is not None}, PICTURE_FIELDS)
+    return None if name is None else [row[name]] if name == "image" else row[name]
 
 
 def _metadata(where: str, row: Mapping[str, Any], others: dict[str, Any]) -> dict[str, Any]:

@@ -114,6 +114,13 @@ def test_a_pipe_is_no_picture_and_is_not_waited_for(tmp_path):
         check_tasks(write(tmp_path, {"prompt": "x?", "images": ["a.png"]}))
 
 
+def test_a_single_picture_is_a_picture_too(tmp_path):
+    (tmp_path / "a.png").write_bytes(PNG)
+    (task,) = load_tasks(write(tmp_path, {"prompt": "x?", "image": "a.png"}))
+    assert (task.prompt, task.metadata) == (seen("x?"), {})
+    assert "both 'images' and 'image'" in error_of(write(tmp_path, {"prompt": "x?", "image": "a.png", "images": ["a.png"]}))
+
+
 def test_pictures_are_refused_in_one_line_until_a_role_can_see(tmp_path):
     (tmp_path / "a.png").write_bytes(PNG)
     path = write(tmp_path, {"prompt": "x?", "images": ["a.png"]})
@@ -282,7 +289,7 @@ def test_parquet_bytes_are_refused(tmp_path):
     from pyarrow import parquet
 
     path = tmp_path / "tasks.parquet"
-    parquet.write_table(pyarrow.Table.from_pylist([{"prompt": "x", "image": b"\x89PNG"}]), path)
+    parquet.write_table(pyarrow.Table.from_pylist([{"prompt": "x", "sound": b"RIFF"}]), path)
     assert "row 1: a field holds 4 bytes" in error_of(path)
 
 
