@@ -23,7 +23,7 @@ $(RUNTIME): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(DEV): $(RUNTIME)
-	$(PIP) -e '.[local,tools,mcp,parquet,postgres,otel,ray,train,evaluate,review,report,analyze,studio,dev]'
+	$(PIP) -e '.[local,tools,langchain,mcp,parquet,postgres,otel,ray,train,evaluate,review,report,analyze,studio,dev]'
 	@touch $@
 
 check: $(DEV)  ## Formatting, lint, types, layers and the size budget

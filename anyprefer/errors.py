@@ -39,11 +39,17 @@ class RunFolderError(AnypreferError):
 
 
 class ModelError(AnypreferError):
-    """Raised when a model call failed for good."""
+    """Raised when a model call failed for good.
+
+    Attributes:
+        cause: One printable line that says who answered what, the same for every task that it happens to; empty: unknown.
+    """
+
+    cause: str = ""
 
 
-TroubleKind = Literal["throttled", "overloaded", "timeout", "unreachable", "error"]
-"""429; 503; no answer in time; no connection; any other status that a retry may mend."""
+TroubleKind = Literal["throttled", "overloaded", "timeout", "lost", "unreachable", "error"]
+"""429; 503; no answer in time; a connection that broke off; no connection; any other answer that a retry may mend."""
 
 
 class ModelUnavailableError(ModelError):
@@ -61,7 +67,19 @@ class ModelUnavailableError(ModelError):
 
 
 class ModelRefusedError(ModelError):
-    """Raised when an endpoint rejects a request that a retry would not mend."""
+    """Raised when an endpoint rejects a request that a retry would not mend.
+
+    Attributes:
+        said: What it said, in lower case; never shown.
+        param: The field of the request that it names, if any.
+        of_request: Whether only this request is at fault, such as one that is too long; others may go well.
+    """
+
+    def __init__(self, message: str, *, said: str = "", param: str = "", of_request: bool = False) -> None:
+        super().__init__(message)
+        self.said = said
+        self.param = param
+        self.of_request = of_request
 
 
 class MalformedReplyError(ModelError):
@@ -69,7 +87,15 @@ class MalformedReplyError(ModelError):
 
 
 class StopRunError(AnypreferError):
-    """Raised when no task can go on; never makes a failed record."""
+    """Raised when no task can go on; never makes a failed record.
+
+    Attributes:
+        cause: One printable line, as of a `ModelError`.
+        told: Whether a person has been told already, while the run was still finishing its calls.
+    """
+
+    cause: str = ""
+    told: bool = False
 
 
 class EndpointDownError(StopRunError):

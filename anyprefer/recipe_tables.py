@@ -20,10 +20,19 @@ def parse_recipe(data: Mapping[str, Any], source: str = "recipe") -> Recipe:
         ConfigError: Lists every wrong key with its value and what would be right.
     """
     try:
-        return Recipe.model_validate_json(json.dumps(data, default=str))
+        return Recipe.model_validate_json(json.dumps(_in_present_words(data), default=str))
     except ValidationError as error:
         problems = "\n".join(f"  {_explain(problem, Recipe)}" for problem in error.errors())
         raise ConfigError(f"{source} has {error.error_count()} problem(s):\n{problems}") from None
+
+
+def _in_present_words(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Tables of recipes from before `omit`, which left out `n` with `target.request_n = false`, as they are written now."""
+    target = data.get("target")
+    if not isinstance(target, Mapping) or not isinstance(target.get("request_n"), bool):
+        return data
+    rest = {key: value for key, value in target.items() if key != "request_n"}
+    return {**data, "target": rest if target["request_n"] else {**rest, "omit": [*rest.get("omit", ()), "n"]}}
 
 
 def tracked_values(recipe: Recipe) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 It runs in a thread of the test process, so that subprocesses can talk to it and tests can see every request. Replies are
 functions of the request body alone, so a resumed run gets the same ones. A test changes a reply by putting a function under a
-schema's title (or None for free text) in `replies`, and injects faults with `before`, which may return an HTTP status.
+schema's title (or None for free text) in `replies`, and injects faults with `before`, which may return an HTTP status, with a
+body of its own. A schema that stands in the prompt is heeded like one beside it.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from anyprefer.backends.probing import PROBE
+
 Body = dict[str, Any]
 Reply = Callable[[Body, int], Any]
 """(request body, choice number) -> text, or a JSON-able value."""
@@ -29,12 +32,27 @@ class LoopbackModel:
         self.requests: list[Body] = []
         self.completed: Counter[str] = Counter()
         """SHA-256 of a request body -> replies sent in full."""
-        self.before: Callable[[Body], int | None] = lambda body: None
+        self.before: Callable[[Body], int | tuple[int, str | Body] | None] = lambda body: None
+        """Gives the status, or status and message or body, of a request that is not answered well."""
         self.finish: Callable[[Body, int], str] = lambda body, choice: "stop"
         """How a choice ends, as the server calls it."""
         self.delay_seconds = 0.0
+        self.probes: list[Body] = []
+        """The small requests before a run's first task, which reach neither `requests` nor `before`."""
+        self.counts_probes = False
+        """Whether those are treated like any other."""
+        self.usage: Callable[[Body], Any] = lambda body: ...
+        """What a reply says of its tokens; ... is the truth, None nothing."""
+        self.choices: int | None = None
+        """How many choices every reply has; None: as many as are asked for."""
+        self.ignores_schemas = False
+        """Whether a schema beside the prompt changes nothing."""
+        self.listed: list[Body] = []
+        """What the list of models holds."""
         self.logprobs = True
         """Whether the server knows log-probabilities."""
+        self.distribution: Callable[[str], Any] = lambda text: {"content": [_token(letter) for letter in text]}
+        """The log-probabilities of a reply."""
         self.replies: dict[str | None, Reply] = {
             None: free_text, "ToolChoice": no_tools, "Notes": lambda body, choice: {"text": "notes"},
             "ScoreSheet": scores_by_text, "PairReview": review(9), "JointRewrite": rewrite, "TargetRewrite": rewrite,
@@ -70,7 +88,7 @@ class LoopbackModel:
         self._stop = asyncio.Event()
         app = web.Application(client_max_size=2**26)
         app.router.add_post("/v1/chat/completions", self._complete)
-        app.router.add_get("/v1/models", _models)
+        app.router.add_get("/v1/models", self._models)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -83,32 +101,43 @@ class LoopbackModel:
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
         body = json.loads(raw)
+        if is_probe(body) and not self.counts_probes:
+            self.probes.append(body)
+            return web.json_response(self._completion(body, raw))
         self.requests.append(body)
-        if status := self.before(body):
-            return web.json_response({"error": {"message": f"scripted {status}"}}, status=status)
+        if answer := self.before(body):
+            status, said = answer if isinstance(answer, tuple) else (answer, f"scripted {answer}")
+            return web.json_response(said if isinstance(said, dict) else {"error": {"message": said}}, status=status)
         await asyncio.sleep(self.delay_seconds)
-        choices = [self._choice(body, number) for number in range(body.get("n") or 1)]
-        usage = {
-            "prompt_tokens": len(raw) // 4,
-            "completion_tokens": 7 * len(choices),
-            "total_tokens": len(raw) // 4 + 7 * len(choices),
-        }
-        response = web.json_response({
-            "id": "x", "object": "chat.completion", "created": 0, "model": body["model"], "choices": choices, "usage": usage,
-        })  # fmt: skip
+        response = web.json_response(self._completion(body, raw))
         await response.prepare(request)
         await response.write_eof()
         self.completed[hashlib.sha256(raw).hexdigest()] += 1
         return response
 
+    def _completion(self, body: Body, raw: bytes) -> Body:
+        choices = [self._choice(body, number) for number in range(self.choices or body.get("n") or 1)]
+        usage = {
+            "prompt_tokens": len(raw) // 4,
+            "completion_tokens": 7 * len(choices),
+            "total_tokens": len(raw) // 4 + 7 * len(choices),
+        }
+        said = self.usage(body)
+        usage = usage if said is ... else said
+        return {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"], "choices": choices, "usage": usage}
+
+    async def _models(self, request: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": self.listed})
+
     def _choice(self, body: Body, number: int) -> Body:
-        value = self.replies[title_of(body)](body, number)
+        seen = {**body, "response_format": None} if self.ignores_schemas else body
+        value = {"yes": True} if is_probe(body) else self.replies[title_of(seen)](seen, number)
         if isinstance(value, dict) and "tool_calls" in value:
             return {"index": number, "finish_reason": "tool_calls", "message": {"role": "assistant", "content": None, **value}}
         text = value if isinstance(value, str) else json.dumps(value)
         choice = {"index": number, "finish_reason": self.finish(body, number), "message": {"role": "assistant", "content": text}}
         if body.get("logprobs") and self.logprobs:
-            choice["logprobs"] = {"content": [_token(letter) for letter in text]}
+            choice["logprobs"] = self.distribution(text)
         return choice
 
 
@@ -119,14 +148,23 @@ def _token(letter: str) -> Body:
     return {**tops[0], "top_logprobs": tops}
 
 
-async def _models(request: web.Request) -> web.Response:
-    return web.json_response({"object": "list", "data": []})
-
-
 def title_of(body: Body) -> str | None:
-    form = body.get("response_format")
-    title: str | None = form["json_schema"]["name"] if form else None
-    return title
+    schema = schema_of(body)
+    return None if schema is None else schema["title"]
+
+
+def schema_of(body: Body) -> Body | None:
+    """The JSON schema that the reply must fit, beside the prompt or at its end."""
+    form = body.get("response_format") or {}
+    if "json_schema" in form:
+        found: Body = form["json_schema"]["schema"]
+        return found
+    last = str(body["messages"][-1]["content"])
+    return json.loads(last.rpartition("\n")[2]) if "fits this JSON schema" in last else None
+
+
+def is_probe(body: Body) -> bool:
+    return PROBE[-1].text in str(body["messages"][-1]["content"])
 
 
 def prompt_of(body: Body) -> str:
@@ -158,7 +196,7 @@ def scores_by_text(body: Body, choice: int) -> Body:
 
 def score_by_text(body: Body, choice: int) -> Body:
     """The same judge with one response before it; the scale's end stands in the schema."""
-    fields = body["response_format"]["json_schema"]["schema"]["properties"]
+    fields = (schema_of(body) or {})["properties"]
     score = random.Random(responses_in(body)[0]).randint(fields["score"]["minimum"], fields["score"]["maximum"])
     return {**({"analysis": "about it"} if "analysis" in fields else {}), "score": score}
 
@@ -169,7 +207,7 @@ def review(score: int) -> Reply:
 
 def rewrite(body: Body, choice: int) -> Body:
     reply = {"gradient": "be clearer", "target_guidance": "Answer in one line.", "judge_guidance": "Look at the numbers."}
-    return {key: reply[key] for key in body["response_format"]["json_schema"]["schema"]["properties"]}
+    return {key: reply[key] for key in (schema_of(body) or {})["properties"]}
 
 
 def half(answer: str, task: Any) -> float:

@@ -30,7 +30,7 @@ class Cost:
 
 
 class Settle(Protocol):
-    """Takes the true cost of a call that was made."""
+    """Takes the true cost of a request that was made, or of one whose end is unknown."""
 
     def __call__(self, cost: Cost) -> None:
         """Take it."""
@@ -57,7 +57,10 @@ class Budget:
 
     @asynccontextmanager
     async def reserve(self, estimate: Cost) -> AsyncIterator[Settle]:
-        """Hold an upper bound of a call's cost; the caller settles it once the reply is there. A failed call costs nothing.
+        """Hold an upper bound of a call's cost; the caller settles it once the reply is there.
+
+        A refused request costs nothing. One that was sent and whose end is unknown is settled as well, at its bound, and the next
+        try of the same call needs room of its own.
 
         Raises:
             BudgetSpentError: The call does not fit although no other is in flight.
@@ -70,15 +73,25 @@ class Budget:
             self.reserved += estimate
             self.calls_open += 1
         try:
-            yield self._spend
+            yield self.spend
         finally:
             async with self._changed:
                 self.reserved -= estimate
                 self.calls_open -= 1
                 self._changed.notify_all()
 
-    def _spend(self, cost: Cost) -> None:
+    def spend(self, cost: Cost) -> None:
+        """Count the cost of a request, reserved or not."""
         self.spent += cost
+
+    def check(self) -> None:
+        """See that what is reserved still fits.
+
+        Raises:
+            BudgetSpentError: It does not.
+        """
+        if not self._fits(Cost()):
+            raise BudgetSpentError(self._message())
 
     def _fits(self, estimate: Cost) -> bool:
         total = self.spent + self.reserved + estimate
@@ -94,6 +107,16 @@ class Budget:
             f"the budget of {' and '.join(limits)} is spent ({', '.join(spent)}; the next call might not fit): run the same "
             "command with a larger budget to go on"
         )
+
+
+@asynccontextmanager
+async def reserved(budget: Budget | None, bound: Cost) -> AsyncIterator[Settle]:
+    """`Budget.reserve` of a budget that there may not be."""
+    if budget is None:
+        yield lambda cost: None
+        return
+    async with budget.reserve(bound) as settle:
+        yield settle
 
 
 def price_of(prompt_tokens: int, completion_tokens: int, price: Price | None) -> float | None:

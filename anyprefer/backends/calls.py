@@ -49,13 +49,20 @@ class StoredCall:
     seconds: float = 0.0
     cost_usd: float | None = None
     """None where the recipe has no price for the model."""
+    reused: bool = False
+    """Whether it was paid in another run."""
+
+    @property
+    def estimated(self) -> bool:
+        """Whether its tokens are an estimate, since the endpoint did not say."""
+        return bool(self.reply.get("estimated")) and not self.reused
 
     @property
     def usage(self) -> RoleUsage:
         """What this one call adds to its role."""
         return RoleUsage(
             calls=1, prompt_tokens=self.prompt_tokens, completion_tokens=self.completion_tokens, seconds=self.seconds,
-            cost_usd=self.cost_usd,
+            cost_usd=self.cost_usd, estimated=int(self.estimated),
         )  # fmt: skip
 
 

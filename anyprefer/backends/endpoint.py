@@ -5,18 +5,23 @@ too many overload signs (429, 503, time-outs). The window after a cut shows whet
 away, or as many calls succeed as before, the cut stays; where nothing but throughput is lost, as with a server that rejects at
 random, it is taken back and that share of rejections is put up with.
 
-Several failures in a row with no success between them open a circuit breaker: nothing is sent but one probe now and then.
+Several failures in a row with no success between them open a circuit breaker: nothing is sent but one probe now and then. An
+endpoint that refuses every call of a kind is of no use either, whatever its reason: it counts as down, and the run stops.
 """
 
 import asyncio
 import heapq
 import itertools
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from anyprefer.errors import EndpointDownError, ModelUnavailableError
+from anyprefer.backends.troubles import Refusals, Trouble, cause_of, count_cause, effect_of
+from anyprefer.errors import EndpointDownError, ModelError, ModelRefusedError, ModelUnavailableError, StopRunError
+
+logger = logging.getLogger(__name__)
 
 FIRST_LIMIT = 32
 """Calls in flight before anything is known; embedded servers have fewer slots and so a lower ceiling."""
@@ -42,6 +47,9 @@ FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 1.0, 30.0
 
 THROTTLED_SECONDS = 900.0
 """How long an endpoint may answer nothing but 429s before it counts as down: a limit per minute passes, one per day does not."""
+
+GIVEN_UP_SECONDS = 30.0
+"""How long nothing is sent to an endpoint that counts as down for good, so that calls that wait fail with those in flight."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +89,15 @@ class Endpoint:
     troubled: int = 0
     """Calls that failed in any other way a retry may mend."""
     succeeded: int = 0
+    """Calls that were answered."""
+    refused: int = 0
+    """Those of them whose answer was a refusal for good."""
     success_seconds: float = 0.0
-    """Sum of the durations of successful calls."""
+    """Sum of the durations of answered calls."""
+    troubles: dict[str, Trouble] = field(default_factory=dict)
+    """What went wrong so far, by what the messages of one cause have in common."""
+    on_trouble: Callable[["Endpoint", Trouble], None] | None = None
+    """Told once of each new cause."""
 
     def __post_init__(self) -> None:
         self.limit = float(min(FIRST_LIMIT, self.ceiling))
@@ -97,17 +112,23 @@ class Endpoint:
         self._rest = FIRST_REST_SECONDS
         self._probing = False
         self._timer: asyncio.TimerHandle | None = None
+        self._last_cause = ""
+        self._refusals = Refusals()
+        self._given_up: tuple[StopRunError, float] | None = None
+        """Why no call is of any use, and until when none is sent."""
         self._open_window()
 
     @asynccontextmanager
     async def slot(self, priority: int = 0) -> AsyncIterator[None]:
         """Hold a place for one call; a `ModelUnavailableError` from within counts against the endpoint.
 
+        A `ModelError` or `StopRunError` that leaves it is noted among the troubles; for refusals that do not, see `note_refusal`.
+
         Args:
             priority: Waiting calls with a higher one go first; late rounds must not starve behind new tasks.
 
         Raises:
-            EndpointDownError: The outage has lasted too long.
+            EndpointDownError: The outage has lasted too long, or no call is of any use.
         """
         await self._enter(priority)
         start = self.clock()
@@ -115,15 +136,67 @@ class Endpoint:
             yield
         except ModelUnavailableError as error:
             self._note_trouble(error)
+            self._note_cause(error)
             raise
-        except Exception:
+        except Exception as error:
             self._note_success(0.0)  # an answer that cannot be used is an answer: the endpoint is up
+            if isinstance(error, ModelError | StopRunError):
+                self._note_cause(error)
+            if isinstance(error, StopRunError):
+                self.refused += 1
+                self._give_up(error)
             raise
         else:
             self._note_success(self.clock() - start)
         finally:
             self.in_flight -= 1
             self._admit()
+
+    def note_refusal(self, error: ModelRefusedError, kind: str = "") -> None:
+        """Note that a call was refused for good.
+
+        Args:
+            error: The refusal. One that is about its request alone does not speak against the endpoint.
+            kind: Which calls are alike, see `Refusals`.
+
+        Raises:
+            EndpointDownError: Calls of this kind are refused again and again.
+        """
+        self.refused += 1
+        self._note_cause(error)
+        if not error.of_request and (number := self._refusals.add(kind)):
+            down = EndpointDownError(
+                f"{number} calls in a row were refused: {error}; mend this, then run the same command again (with --retry-failed "
+                "for the tasks that it has cost); unfinished tasks go on where they stopped"
+            )
+            down.cause = cause_of(error)
+            self._give_up(down)
+            raise down from error
+
+    def note_success(self, kind: str = "") -> None:
+        """Note that a call of a kind went well; see `note_refusal`."""
+        self._refusals.forget(kind)
+
+    def _note_cause(self, error: ModelError | StopRunError) -> None:
+        self._last_cause = cause_of(error)
+        kind, effect = type(error).__name__, effect_of(error)
+        if isinstance(error, ModelUnavailableError):
+            kind = error.kind
+        if new := count_cause(self.troubles, Trouble(self._last_cause, kind, 1, effect)):
+            logger.warning("%s", new.message)
+            if self.on_trouble is not None:
+                self.on_trouble(self, new)
+
+    def _give_up(self, error: StopRunError) -> None:
+        self._given_up = error, self.clock() + GIVEN_UP_SECONDS
+        self._dismiss(error)
+
+    def _dismiss(self, error: StopRunError) -> None:
+        """Fail the calls that wait."""
+        for waiter in self._waiting:
+            if not waiter.ready.done():
+                waiter.ready.set_exception(error)
+        self._waiting.clear()
 
     async def _enter(self, priority: int) -> None:
         self._check_patience()
@@ -190,21 +263,25 @@ class Endpoint:
         try:
             self._check_patience()
         except EndpointDownError as error:
-            for waiter in self._waiting:
-                if not waiter.ready.done():
-                    waiter.ready.set_exception(error)
-            self._waiting.clear()
+            self._dismiss(error)
         self._admit()
 
     def _check_patience(self) -> None:
+        if self._given_up is not None and self.clock() < self._given_up[1]:
+            down = EndpointDownError(str(self._given_up[0]))
+            down.cause = self._given_up[0].cause
+            raise down
         if self._down_since is not None and self._unanswered >= BREAK_AFTER:
             seconds = self.clock() - self._down_since
             patience = self.patience_seconds if self._streak >= BREAK_AFTER else max(self.patience_seconds, THROTTLED_SECONDS)
             if seconds > patience:
-                raise EndpointDownError(
-                    f"{self.name} has not answered for {seconds:.0f} seconds ({self._unanswered} failures in a row): check the "
-                    "server or the network, then run the same command again; unfinished tasks go on where they stopped"
+                down = EndpointDownError(
+                    f"{self.name} has not answered for {seconds:.0f} seconds ({self._unanswered} failures in a row; the last: "
+                    f"{self._last_cause}): check the server or the network, then run the same command again; unfinished tasks go "
+                    "on where they stopped"
                 )
+                down.cause = self._last_cause
+                raise down
 
     def _open_window(self) -> None:
         self._calls = self._good = self._overloaded = 0

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import ClassVar
 
+from anyprefer.backends.capabilities import Capabilities
 from anyprefer.backends.chat import NO_KEY, open_chat
 from anyprefer.backends.embedded import EmbeddedServers
 from anyprefer.backends.provider import Connection, Host, Provider, Server
@@ -30,7 +31,7 @@ class LlamaCppProvider(Provider):
             ConfigError: Names the keys.
         """
         samples = {
-            "target": ("sampling.num_candidates", recipe.sampling.num_candidates if recipe.target.request_n else 1),
+            "target": ("sampling.num_candidates", 1 if "n" in recipe.target.omit else recipe.sampling.num_candidates),
             "judge": ("tools.samples", recipe.tools.samples),
         }
         key, wanted = samples.get(role, ("", 1))
@@ -44,6 +45,14 @@ class LlamaCppProvider(Provider):
     def find_weights(cls, name: str) -> Path | None:
         """Take a file as it is; a name of the catalogue is fetched."""
         return resolve_weights(name)
+
+    def capabilities_of(self, config: RoleConfig) -> Capabilities:
+        """Everything, within the context of a slot."""
+        return Capabilities(full_schemas=True, usage=True, context_tokens=self.host.recipe.embedded.context_tokens)
+
+    def probes_of(self, config: RoleConfig) -> bool:
+        """No: the server is ours."""
+        return False
 
     @property
     def slots(self) -> int | None:

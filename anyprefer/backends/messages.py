@@ -5,11 +5,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.outputs import ChatResult
+from langchain_core.outputs import ChatResult, Generation
 
 from anyprefer.errors import DataError
 from anyprefer.thoughts import split_thoughts
 from anyprefer.types import Ending, Image, Message, Part, Reasoning, Reply, Text, ToolResult, ToolUse, ending_of
+
+_REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+"""What providers call the word for how a reply ended: OpenAI and Google, Anthropic, Bedrock, Ollama."""
+
+
+def finish_reason_of(generation: Generation) -> str | None:
+    """A provider's word for how a reply ended, wherever its chat model keeps it; None where there is none."""
+    metadata = getattr(getattr(generation, "message", None), "response_metadata", None) or {}
+    for place in (generation.generation_info or {}, metadata):
+        for name in _REASONS:
+            if (value := place.get(name)) is not None:
+                return str(getattr(value, "name", value))
+    blocked = (metadata.get("prompt_feedback") or {}).get("block_reason")
+    return "content_filter" if blocked else None
 
 
 def reply_of(message: BaseMessage, reason: str | None) -> tuple[Reply, Ending]:
@@ -98,7 +112,25 @@ def to_langchain(messages: Iterable[Message]) -> list[BaseMessage]:
     Raises:
         DataError: A message has pictures.
     """
-    return [converted for message in messages for converted in _convert(message)]
+    return _pair_calls([converted for message in messages for converted in _convert(message)])
+
+
+def _pair_calls(messages: list[BaseMessage]) -> list[BaseMessage]:
+    """Give an id to calls and results that have none: endpoints pair them by it, files often by their order."""
+    taken = {call["id"] for message in messages if isinstance(message, AIMessage) for call in message.tool_calls}
+    new = (name for number in itertools.count(1) if (name := f"call_{number}") not in taken)
+    unanswered: list[str] = []
+    for message in messages:
+        if isinstance(message, AIMessage):
+            for call in message.tool_calls:
+                call["id"] = name = call["id"] or next(new)
+                unanswered.append(name)
+        elif isinstance(message, ToolMessage):
+            if not message.tool_call_id and unanswered:
+                message.tool_call_id = unanswered[0]
+            if message.tool_call_id in unanswered:
+                unanswered.remove(message.tool_call_id)
+    return messages
 
 
 def _convert(message: Message) -> list[BaseMessage]:

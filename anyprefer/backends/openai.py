@@ -1,14 +1,12 @@
 """`openai:NAME`: a model of OpenAI, or of any endpoint that speaks its protocol."""
 
 import os
-from urllib.parse import urlsplit
 
-from anyprefer.backends.chat import NO_KEY, check_base_url, open_chat
+from anyprefer.backends.chat import NO_KEY, check_base_url, check_key, open_chat
 from anyprefer.backends.provider import Connection, Provider
+from anyprefer.backends.served import OPENAI, needs_key
 from anyprefer.config import RoleConfig
 from anyprefer.errors import ConfigError
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class OpenAIProvider(Provider):
@@ -16,14 +14,14 @@ class OpenAIProvider(Provider):
 
     @classmethod
     def check_access(cls, role: str, config: RoleConfig) -> None:
-        """Refuse what is no URL, and an endpoint elsewhere without a key.
+        """Refuse what is no URL or no key, and an endpoint elsewhere without a key.
 
         Raises:
             ConfigError: Names the role and the fix.
         """
         check_base_url(role, config)
-        local = config.base_url is not None and urlsplit(config.base_url).hostname in _LOOPBACK
-        if not local and not os.environ.get(config.api_key_env):
+        check_key(role, config)
+        if needs_key(config.base_url or OPENAI) and not os.environ.get(config.api_key_env):
             raise ConfigError(
                 f"{role}.model = {config.model!r} needs a key: set the environment variable {config.api_key_env}, "
                 f"or name another one in {role}.api_key_env"

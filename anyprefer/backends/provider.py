@@ -4,14 +4,18 @@ A third-party package adds one with an entry point in the group `anyprefer.provi
 script or a notebook with `anyprefer.backends.registry.register_provider`.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import httpx2
 from langchain_core.language_models import BaseChatModel
 
+from anyprefer.backends.asking import Ask
+from anyprefer.backends.capabilities import Capabilities
+from anyprefer.backends.chat import wire_of
 from anyprefer.config import Recipe, RoleConfig
 
 Progress = Callable[[int, int], None]
@@ -83,6 +87,18 @@ class Provider:
             ModelFetchError: They cannot be fetched.
         """
 
+    def capabilities_of(self, config: RoleConfig) -> Capabilities:
+        """What a role's endpoint takes as far as that is known beforehand; the rest is tried and learned."""
+        return Capabilities()
+
+    def key_of(self, config: RoleConfig) -> str | None:
+        """The key that a role's endpoint is asked for its models with; None sends none."""
+        return os.environ.get(config.api_key_env)
+
+    def probes_of(self, config: RoleConfig) -> bool:
+        """Whether a role's endpoint is tried before the first task: one that is started here is known."""
+        return True
+
     @property
     def slots(self) -> int | None:
         """Most calls to one model that it can work on at once; None leaves it at `run.max_in_flight`."""
@@ -95,6 +111,17 @@ class Provider:
             ModelUnavailableError: It cannot be reached.
         """
         raise NotImplementedError(f"{type(self).__name__} must say how a model is reached: write its method open")
+
+    def options(self, ask: Ask, able: Capabilities) -> dict[str, Any]:
+        """A request, its messages apart, as keyword arguments of the chat model's `agenerate`.
+
+        This one is for `LeanChat`, which `open_chat` makes; a provider of other chat models writes its own.
+
+        Args:
+            ask: What is wanted.
+            able: What the endpoint takes.
+        """
+        return {"wire": wire_of(ask, able)}
 
     async def count_tokens(self, server: Server, text: str) -> int:
         """How many tokens a reply has."""

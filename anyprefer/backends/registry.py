@@ -11,6 +11,7 @@ PROVIDERS: Registry[type[Provider]] = Registry(
     kind="provider of models",
     group="anyprefer.providers",
     built_in={
+        "chat": "anyprefer.backends.langchain:LangChainProvider",
         "llamacpp": "anyprefer.backends.llamacpp:LlamaCppProvider",
         "openai": "anyprefer.backends.openai:OpenAIProvider",
         "vllm": "anyprefer.backends.vllm:VllmProvider",

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from anyprefer.backends.endpoint import Endpoint
 from anyprefer.backends.failures import model_errors
-from anyprefer.errors import ModelUnavailableError
+from anyprefer.errors import ModelRefusedError, ModelUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -23,9 +23,6 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
 
 LONGEST_THROTTLE_SECONDS = 4.0
 """Longest back-off after a 429 without Retry-After: the endpoint's gate sets the pace already."""
-
-LONGEST_RETRY_AFTER_SECONDS = 600.0
-"""Longest wait that an endpoint may ask for; more than that counts as a failure of the call."""
 
 THROTTLES_PER_RETRY = 5
 """A 429 says that the server is well and busy: this many count as one failure."""
@@ -39,9 +36,22 @@ class Persistence:
     timeout_seconds: float
 
     async def ask(
-        self, request: Callable[[], Awaitable[Result]], endpoint: Endpoint, role: str, model_id: str, priority: int
-    ) -> Result:
+        self, request: Callable[[], Awaitable[Result]], endpoint: Endpoint, role: str, model_id: str, priority: int,
+        on_trouble: Callable[[ModelUnavailableError], None] = lambda error: None,
+        admit: Callable[[], Awaitable[None]] | None = None,
+    ) -> Result:  # fmt: skip
         """Make a request until it succeeds or the retries are used up.
+
+        A refusal is an answer like any other to the endpoint's gate; what it means is the caller's to say.
+
+        Args:
+            request: Sends it.
+            endpoint: Whose gate it goes through.
+            role: For messages.
+            model_id: Likewise.
+            priority: See `Endpoint.slot`.
+            on_trouble: Told of every failure that a retry may mend.
+            admit: Waits until the request may be sent, each time.
 
         Raises:
             ModelUnavailableError: The last failure, when there are no retries left.
@@ -52,17 +62,30 @@ class Persistence:
         while True:
             try:
                 async with endpoint.slot(priority):
-                    with model_errors(role, model_id):
-                        async with asyncio.timeout(self.timeout_seconds):
-                            return await request()
+                    if admit is not None:
+                        await admit()
+                    found = await self._once(request, role, model_id)
             except ModelUnavailableError as error:
+                on_trouble(error)
                 throttles += error.kind == "throttled"
                 failures += error.kind != "throttled"
                 wait = _wait_seconds(error, throttles if error.kind == "throttled" else failures)
-                if failures + throttles / THROTTLES_PER_RETRY > self.max_retries or wait > LONGEST_RETRY_AFTER_SECONDS:
+                if failures + throttles / THROTTLES_PER_RETRY > self.max_retries:
                     raise
                 logger.debug("%s: %s; trying again in %.1f s", endpoint.name, error, wait)
-            await asyncio.sleep(wait)
+                await asyncio.sleep(wait)
+            else:
+                if isinstance(found, ModelRefusedError):
+                    raise found
+                return found
+
+    async def _once(self, request: Callable[[], Awaitable[Result]], role: str, model_id: str) -> Result | ModelRefusedError:
+        try:
+            with model_errors(role, model_id):
+                async with asyncio.timeout(self.timeout_seconds):
+                    return await request()
+        except ModelRefusedError as error:
+            return error
 
 
 def _wait_seconds(error: ModelUnavailableError, number: int) -> float:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import httpx2
 
-from anyprefer.backends.chat import NO_KEY, check_base_url, open_chat
+from anyprefer.backends.capabilities import Capabilities
+from anyprefer.backends.chat import NO_KEY, check_base_url, check_key, open_chat
 from anyprefer.backends.provider import Connection, Host, Provider
 from anyprefer.config import RoleConfig, VllmConfig, split_model
 from anyprefer.errors import ConfigError, ModelUnavailableError
@@ -230,12 +231,21 @@ class VllmProvider(Provider):
 
     @classmethod
     def check_access(cls, role: str, config: RoleConfig) -> None:
-        """Refuse what is no URL; a server of one's own may need no key.
+        """Refuse what is no URL or no key; a server of one's own may need none.
 
         Raises:
             ConfigError: Names the role and the fix.
         """
         check_base_url(role, config)
+        check_key(role, config)
+
+    def capabilities_of(self, config: RoleConfig) -> Capabilities:
+        """Everything that vLLM has by itself; a server that runs already may be told otherwise."""
+        return Capabilities(full_schemas=True)
+
+    def probes_of(self, config: RoleConfig) -> bool:
+        """A server that runs already is tried."""
+        return config.base_url is not None
 
     async def open(self, config: RoleConfig) -> Connection:
         """Connect, starting the server of the model's base where the role names none."""

@@ -1,7 +1,7 @@
 """Which model plays a role, how it is reached and what it costs."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -24,16 +24,27 @@ def split_model(model: str) -> ModelName | None:
     return ModelName(provider, name) if provider and name else None
 
 
+ReplyFormat = Literal["json_schema", "json_object", "text"]
+"""How an endpoint is held to a schema: it enforces it, it enforces JSON, or the prompt asks for it."""
+
+LengthField = Literal["max_completion_tokens", "max_tokens"]
+"""What an endpoint calls the longest reply."""
+
+OptionalField = Literal["temperature", "top_p", "seed", "n", "logprobs", "max_tokens"]
+"""A field of a request that can be left out; the last stands for the longest reply, whatever the endpoint calls it."""
+
+
 class RoleConfig(Section):
     """How one role reaches its model."""
 
     model: str = ""
-    """`provider:name`: `openai:NAME` (any compatible endpoint), `llamacpp:NAME` (embedded) or `vllm:NAME` (a model, or the folder
-    of an adapter). Empty: the judge's model."""
+    """`provider:name`: `openai:NAME` (any compatible endpoint), `chat:PROVIDER:NAME` (any chat model of LangChain),
+    `llamacpp:NAME` (embedded) or `vllm:NAME` (a model, or the folder of an adapter). Empty: the judge's model."""
     base_url: str | None = None
     """Endpoint of an `openai:` or `vllm:` model, ending in `/v1`; None is OpenAI's own, or a vLLM server that is started here."""
     api_key_env: Untracked[str] = "OPENAI_API_KEY"
-    """Environment variable that holds the key of an `openai:` model; a loopback endpoint needs none."""
+    """Environment variable that holds the key of an `openai:` model; a loopback endpoint needs none. A `chat:` model's key is
+    looked for where its provider does, unless this names another variable."""
     temperature: float = Field(default=0.0, ge=0, le=2)
     """0 for every role that judges: a verdict should not depend on luck. The target has its own default."""
     top_p: float = Field(default=1.0, gt=0, le=1)
@@ -44,6 +55,22 @@ class RoleConfig(Section):
     """One request's limit; a request that hangs is cut and counts as unavailable."""
     max_retries: Untracked[int] = Field(default=8, ge=0)
     """Retries of one request on 429, 5xx, timeouts and lost connections, with exponential backoff, honouring Retry-After."""
+    reply_format: Untracked[Literal["auto", ReplyFormat]] = "auto"
+    """How replies are held to their schema; `auto` takes the first of `json_schema`, `json_object` and `text` that the endpoint
+    accepts. `text` puts the schema into the prompt."""
+    omit: Untracked[tuple[OptionalField, ...]] = ()
+    """Fields that are never sent. What an endpoint refuses is left out without being listed here. Without `n`, several samples
+    are several requests."""
+    system_role: Untracked[Literal["auto", "system", "user"]] = "auto"
+    """Where system text goes: a message of its own, or the start of the first user message (`user`)."""
+    length_field: Untracked[Literal["auto", LengthField]] = "auto"
+    """What the endpoint calls `max_tokens`."""
+    context_tokens: int | None = Field(default=None, ge=256)
+    """Context of the model in tokens, prompt and reply together; None asks the endpoint. Long texts are shortened to fit."""
+    requests_per_minute: Untracked[int | None] = Field(default=None, ge=1)
+    """Most requests to the model in a minute, over all roles that use it; None is no limit."""
+    tokens_per_minute: Untracked[int | None] = Field(default=None, ge=1)
+    """Most tokens, prompt and reply, likewise."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Sent as it is with every request, for server-specific options such as `top_k`."""
     prompts: dict[str, Path] = Field(default_factory=dict)
@@ -54,6 +81,13 @@ class RoleConfig(Section):
         """The part of `model` after the prefix; empty where there is none."""
         name = split_model(self.model)
         return name.name if name else ""
+
+
+CONNECTION = (
+    "model", "base_url", "api_key_env", "timeout_seconds", "max_retries", "extra_body", "reply_format", "omit", "system_role",
+    "length_field", "context_tokens", "requests_per_minute", "tokens_per_minute",
+)  # fmt: skip
+"""What a role without a model of its own borrows from the judge."""
 
 
 class Price(Section):

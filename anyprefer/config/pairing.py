@@ -19,4 +19,5 @@ class PairConfig(Section):
     min_margin: float = Field(default=1.0, gt=0, le=9)
     """Least difference of the two scores. Below 1 the difference is within a judge's rounding."""
     allow_truncated: bool = False
-    """Whether a response cut off by its length limit may be the chosen one; training on it teaches to stop half way."""
+    """Whether a response cut off by its length limit may stand in a pair, on either side; to train on one teaches to stop half
+    way, or that to stop is what was wrong."""

@@ -4,10 +4,11 @@ from pydantic import Field, model_validator
 
 from anyprefer.config.aggregator import AggregatorConfig
 from anyprefer.config.base import Section, Untracked
+from anyprefer.config.columns import ColumnsConfig
 from anyprefer.config.critic import CriticConfig
 from anyprefer.config.judge import JudgeConfig
 from anyprefer.config.loop import LoopConfig
-from anyprefer.config.models import EmbeddedConfig, Price, RoleConfig, VllmConfig
+from anyprefer.config.models import CONNECTION, EmbeddedConfig, Price, RoleConfig, VllmConfig
 from anyprefer.config.pairing import PairConfig
 from anyprefer.config.paths import FileOrHub
 from anyprefer.config.review import ReviewConfig
@@ -36,6 +37,7 @@ class Recipe(Section):
     """Worked examples for the judge, inserted verbatim; optional."""
     tasks: Untracked[FileOrHub[str | None]] = None
     """Default task file, relative to the recipe; `--tasks` overrides it."""
+    columns: Untracked[ColumnsConfig] = ColumnsConfig()
     target: TargetConfig
     judge: JudgeConfig
     critic: CriticConfig = CriticConfig()
@@ -83,13 +85,17 @@ class Recipe(Section):
         if any(not member.model for member in (*judge.panel, *self.sampling.generators)):
             raise ValueError("judge.panel and sampling.generators: every entry needs a model")
 
+    @property
+    def rewrites(self) -> bool:
+        """Whether a critique may lead to another round: responses that were there already are not sampled again."""
+        return self.loop.feedback != "none" and self.loop.max_rounds > 0 and not self.sampling.existing
+
     def role(self, name: str) -> RoleConfig:
         """The configuration of a role; a role without a model of its own borrows the judge's connection."""
         config: RoleConfig = getattr(self, name)
         if config.model:
             return config
-        borrowed = ("model", "base_url", "api_key_env", "timeout_seconds", "max_retries", "extra_body")
-        return config.model_copy(update={key: getattr(self.judge, key) for key in borrowed})
+        return config.model_copy(update={key: getattr(self.judge, key) for key in CONNECTION})
 
     def members(self) -> dict[str, RoleConfig]:
         """Every model of the recipe: the roles by name, then the judge's panel and the further generators by their place."""

@@ -28,4 +28,4 @@ class RunConfig(Section):
     """Start of the seeds sent with requests. Servers that batch may still differ from run to run; the journal is what makes a
     resume exact."""
     max_failed_share: Untracked[float] = Field(default=0.1, ge=0, le=1)
-    """Share of failed records above which the command ends with exit code 1."""
+    """Share of tasks that an error ended, with a pair or without, above which the command ends with exit code 1."""

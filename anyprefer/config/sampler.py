@@ -11,8 +11,6 @@ class TargetConfig(RoleConfig):
 
     temperature: float = Field(default=1.0, ge=0, le=2)
     """1: the pair should show what the target really says, so its own distribution is sampled."""
-    request_n: bool = True
-    """Ask for all samples in one request (`n`), which shares the prompt's prefill; false for servers that refuse `n`."""
 
 
 class SamplingConfig(Section):
@@ -23,5 +21,7 @@ class SamplingConfig(Section):
     generators: tuple[RoleConfig, ...] = ()
     """Further models that answer beside the target, each an equal share of the candidates (UltraFeedback's way). Pairs are then
     no longer the target's own responses."""
+    existing: bool = False
+    """Sample nothing: the judge scores the chosen and the rejected response that each row has already (`--judge-existing`)."""
     max_resamples: int = Field(default=3, ge=0)
     """Further requests for candidates that turned out empty or equal to another one."""

@@ -1,5 +1,6 @@
 """What the registry of tools and the toolbox read."""
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,3 +66,8 @@ class ToolsConfig(Section):
     """Longest evidence of one call that enters a prompt; the rest is cut, with a mark."""
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Tool name -> its own options, checked by the tool. Paths are relative to the recipe."""
+
+    def setup(self, name: str) -> str:
+        """What the recipe says about how one tool works, as text."""
+        servers = {key: server.model_dump(mode="json") for key, server in self.servers.items() if name.startswith(f"mcp:{key}/")}
+        return json.dumps([self.options.get(name), servers, self.timeout_seconds], sort_keys=True, default=str)

@@ -74,7 +74,8 @@ def test_passing_trouble_is_retried(model: LoopbackModel, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "count"), [(503, ModelUnavailableError, 2), (401, EndpointDownError, 1), (404, ModelRefusedError, 1)]
+    ("status", "error", "count"),
+    [(503, ModelUnavailableError, 2), (401, EndpointDownError, 1), (404, EndpointDownError, 1), (400, ModelRefusedError, 1)],
 )
 def test_lasting_trouble_is_typed(model: LoopbackModel, status: int, error: type[AnypreferError], count: int) -> None:
     model.before = lambda body: status

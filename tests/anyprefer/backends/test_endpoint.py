@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 from virtual_time import run_virtually
 
-from anyprefer.backends.endpoint import BREAK_AFTER, Endpoint
+from anyprefer.backends.endpoint import BREAK_AFTER, GIVEN_UP_SECONDS, Endpoint
 from anyprefer.backends.retry import Persistence
-from anyprefer.errors import EndpointDownError, ModelUnavailableError, TroubleKind
+from anyprefer.backends.troubles import FIRST_REFUSALS, LATER_REFUSALS
+from anyprefer.errors import EndpointDownError, ModelRefusedError, ModelUnavailableError, TroubleKind
 
 LATENCY = 0.2
 Server = Callable[[], Awaitable[str]]
@@ -227,9 +228,96 @@ def test_retry_waits_as_long_as_the_endpoint_asks() -> None:
     assert all(7.0 <= later - earlier <= 7.8 for earlier, later in itertools.pairwise(times))
 
 
-def test_a_wait_beyond_reason_fails_the_call() -> None:
-    async def server() -> str:
-        raise trouble("throttled", retry_after=86_400.0)
+def test_troubles_are_kept_by_cause_and_told_once() -> None:
+    told: list[str] = []
+    numbers = itertools.count(1)
 
-    with pytest.raises(ModelUnavailableError):
-        run_virtually(load_one(server))
+    async def server() -> str:
+        if (number := next(numbers)) % 3:
+            kind: TroubleKind = "throttled" if number % 3 == 1 else "error"
+            raise ModelUnavailableError(f"{kind} in request {number}", kind)
+        return "ok"
+
+    async def main() -> Endpoint:
+        endpoint = make_endpoint()
+        endpoint.on_trouble = lambda endpoint, trouble: told.append(f"{endpoint.name}: {trouble.message}")
+        await load(endpoint, server, 10, workers=1)
+        return endpoint
+
+    endpoint, _ = run_virtually(main())
+    assert told == ["m: throttled in request 1", "m: error in request 2"]
+    assert [(one.message, one.kind, one.count, one.effect) for one in endpoint.troubles.values()] == [
+        ("throttled in request 1", "throttled", 10, "passing"), ("error in request 2", "error", 10, "passing")
+    ]  # fmt: skip
+
+
+def refusal(*, of_request: bool = False) -> ModelRefusedError:
+    return ModelRefusedError("no such model", of_request=of_request)
+
+
+def test_an_endpoint_that_refuses_every_call_of_a_kind_counts_as_down() -> None:
+    async def main() -> None:
+        endpoint = make_endpoint()
+        for number in range(FIRST_REFUSALS - 1):
+            endpoint.note_success(f"target/sample/{number}")
+            endpoint.note_refusal(refusal(), f"judge/score/{number}")
+        with pytest.raises(EndpointDownError, match=rf"{FIRST_REFUSALS} calls in a row were refused: no such model") as raised:
+            endpoint.note_refusal(refusal(), "judge/score/9")
+        assert raised.value.cause == "no such model"
+        assert endpoint.refused == FIRST_REFUSALS
+        with pytest.raises(EndpointDownError, match="no such model"):
+            async with endpoint.slot():
+                pytest.fail("a call was sent to an endpoint that is down")
+
+    run_virtually(main())
+
+
+def test_refusals_of_single_requests_do_not_count_against_the_endpoint() -> None:
+    async def main() -> Endpoint:
+        endpoint = make_endpoint()
+        for _ in range(3 * LATER_REFUSALS):
+            endpoint.note_refusal(refusal(of_request=True), "target/sample")
+        for number in range(3 * LATER_REFUSALS):
+            endpoint.note_refusal(refusal(), "target/sample")
+            if number % FIRST_REFUSALS == FIRST_REFUSALS - 2:
+                endpoint.note_success("target/sample")
+        return endpoint
+
+    endpoint, _ = run_virtually(main())
+    assert [trouble.count for trouble in endpoint.troubles.values()] == [6 * LATER_REFUSALS]
+
+
+def test_what_stops_the_run_fails_waiting_calls_unsent_and_is_tried_again_later() -> None:
+    async def main() -> tuple[int, list[str | BaseException]]:
+        endpoint, sent = make_endpoint(ceiling=2), 0
+
+        async def call() -> str:
+            nonlocal sent
+            async with endpoint.slot():
+                sent += 1
+                await asyncio.sleep(LATENCY)
+                if asyncio.get_running_loop().time() < 1:
+                    error = EndpointDownError("answered 402: no money; pay")
+                    error.cause = "answered 402: no money"
+                    raise error
+                return "ok"
+
+        results = await asyncio.gather(*(call() for _ in range(10)), return_exceptions=True)
+        assert [trouble.effect for trouble in endpoint.troubles.values()] == ["run"]
+        await asyncio.sleep(GIVEN_UP_SECONDS)
+        results.append(await call())
+        return sent, results
+
+    (sent, results), _ = run_virtually(main())
+    assert sent == 3
+    assert results[-1] == "ok"
+    assert {getattr(result, "cause", None) for result in results[:-1]} == {"answered 402: no money"}
+
+
+def test_an_outage_names_its_last_cause() -> None:
+    async def server() -> str:
+        raise ModelUnavailableError("nobody answers", "unreachable")
+
+    with pytest.raises(EndpointDownError, match="the last: nobody answers") as raised:
+        run_virtually(load(make_endpoint(), server, 5, workers=5, max_retries=1000))
+    assert raised.value.cause == "nobody answers"

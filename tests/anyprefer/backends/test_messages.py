@@ -1,11 +1,14 @@
 """Thoughts stand apart from answers, wherever a server puts them; what ended badly is never called complete."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration
 
-from anyprefer.backends.messages import reply_of, to_langchain
+from anyprefer.backends.messages import finish_reason_of, reply_of, to_langchain
 from anyprefer.errors import DataError
 from anyprefer.thoughts import split_thoughts
 from anyprefer.types import Image, Message, Reasoning, Reply, Task, Text, ToolResult, ToolUse, ending_of
@@ -75,11 +78,28 @@ def test_a_thought_without_an_end_is_cut_off_whatever_the_server_says() -> None:
     [
         (None, "complete"), ("stop", "complete"), ("STOP", "complete"), ("end_turn", "complete"), ("tool_calls", "complete"),
         ("length", "cut"), ("max_tokens", "cut"), ("content_filter", "filtered"), ("SAFETY", "filtered"),
-        ("error", "failed"), ("abort", "failed"), ("insufficient_system_resource", "failed"),
+        ("error", "failed"), ("abort", "failed"), ("insufficient_system_resource", "failed"), ("pause_turn", "failed"),
+        ("model_context_window_exceeded", "cut"), ("COMPLETE", "complete"), ("guardrail_intervened", "filtered"),
     ],
 )  # fmt: skip
 def test_good_endings_are_a_list_of_known_words(reason: str | None, ending: str) -> None:
     assert ending_of(reason) == ending
+
+
+@pytest.mark.parametrize(
+    ("info", "metadata", "reason"),
+    [
+        ({"finish_reason": "stop"}, {"stop_reason": "max_tokens"}, "stop"),
+        (None, {"stop_reason": "max_tokens"}, "max_tokens"),
+        ({"logprobs": None}, {"stopReason": "end_turn"}, "end_turn"),
+        ({"done_reason": "length"}, {}, "length"),
+        ({"finish_reason": None}, {}, None),
+        (None, {"prompt_feedback": {"block_reason": "OTHER"}}, "content_filter"),
+        (None, {}, None),
+    ],
+)
+def test_the_word_for_an_ending_is_found_wherever_a_provider_keeps_it(info: Any, metadata: Any, reason: str | None) -> None:
+    assert finish_reason_of(ChatGeneration(message=AIMessage("x", response_metadata=metadata), generation_info=info)) == reason
 
 
 def test_a_reply_whose_call_cannot_be_read_has_not_ended_well() -> None:
@@ -102,6 +122,17 @@ def test_calls_survive_the_way_there_and_back() -> None:
     assert isinstance(found, ToolMessage)
     assert (found.content, found.tool_call_id) == ("18 C", "c1")
     assert reply_of(told, "tool_calls")[0].calls == (call,)
+
+
+def test_calls_without_ids_are_paired_with_their_results_in_their_order() -> None:
+    calls = (ToolUse(name="a"), ToolUse(id="call_1", name="b"), ToolUse(name="c"))
+    results = (ToolResult(content="of a"), ToolResult(id="call_1", content="of b"))
+    asked, of_a, of_b, of_c = to_langchain((
+        Message(role="assistant", content=calls), Message(role="tool", content=results), Message(role="tool", content="of c"),
+    ))  # fmt: skip
+    assert isinstance(asked, AIMessage)
+    assert [call["id"] for call in asked.tool_calls] == ["call_2", "call_1", "call_3"]
+    assert [one.tool_call_id for one in (of_a, of_b, of_c) if isinstance(one, ToolMessage)] == ["call_2", "call_1", "call_3"]
 
 
 def test_pictures_are_refused_not_dropped() -> None:

@@ -211,3 +211,26 @@ def test_more_samples_than_the_embedded_server_has_slots_are_refused(sections: d
         Backends(parse_recipe({"name": "x", "target": role, "judge": role, **sections}))
     one_by_one = {"target": {**role, "request_n": False}, "judge": {"model": "llamacpp:smollm2-135m"}}
     Backends(parse_recipe({"name": "x", **one_by_one, "embedded": {"slots": 1}}))
+
+
+@pytest.mark.parametrize("kind", ["openai", "vllm", "chat:openai"])
+@pytest.mark.parametrize("key", ["sk-1234\n", "sk-\N{CYRILLIC SMALL LETTER A}"])
+def test_a_key_that_no_request_can_carry_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch, kind: str, key: str) -> None:
+    monkeypatch.setenv("MY_KEY", key)
+    role = {"model": f"{kind}:m", "base_url": "http://127.0.0.1:9/v1", "api_key_env": "MY_KEY"}
+    with pytest.raises(ConfigError, match=r"the value of MY_KEY holds a line break or a letter that no key has") as error:
+        Backends(parse_recipe({"name": "x", "target": role, "judge": role}))
+    assert "sk-" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("localhost:8000/v1", "give an http or https URL"), ("http://[bad/v1", "give an http or https URL"),
+        ("http://", "give an http or https URL"), ("http://me:hunter2@127.0.0.1:9/v1", "holds a password"),
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_refused_before_any_work(url: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=f"target.base_url.*{words}") as error:
+        Backends(parse_recipe(recipe_data(url)))
+    assert "hunter2" not in str(error.value)
