@@ -14,15 +14,16 @@ from typing import Any, Literal
 from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.findings import LISTED, Finding
 from anyprefer.analysis.wording import ngrams, words
-from anyprefer.data.tasks import PROMPT_FIELDS, REFERENCE_FIELDS, read_rows
+from anyprefer.data.columns import ROLES
+from anyprefer.data.rows import read_rows
 from anyprefer.errors import ConfigError, DataError
 
 Side = Literal["prompt", "chosen", "rejected"]
 SIDES: tuple[Side, ...] = ("prompt", "chosen", "rejected")
 
-QUESTION_FIELDS = (*PROMPT_FIELDS, "problem", "query", "input", "text", "sentence", "goal", "ctx", "passage")
+QUESTION_FIELDS = (*ROLES["prompt"], *ROLES["input"], "text", "sentence", "goal", "ctx", "passage")
 """Names under which benchmarks keep what is asked."""
-ANSWER_FIELDS = (*REFERENCE_FIELDS, "solution", "target", "canonical_solution", "choices", "options")
+ANSWER_FIELDS = (*ROLES["reference"], "canonical_solution", "choices", "options")
 """Names under which they keep what is expected; an answer of a few words is in many texts, so only long ones are looked for."""
 
 THRESHOLD = 0.7
@@ -92,7 +93,7 @@ def find_leakage(data: Dataset, benchmark: Path, n: int = 8) -> Leakage:
 
     Args:
         data: The pairs.
-        benchmark: A file or folder that holds the benchmark's rows; see `anyprefer.data.tasks.read_rows`.
+        benchmark: A file or folder that holds the benchmark's rows; see `anyprefer.data.rows.read_rows`.
         n: Words of an n-gram, at least `MIN_WORDS`. Fewer find more paraphrases and more chance matches.
 
     Raises:

@@ -92,7 +92,7 @@ class Application(Protocol):
 
         Args:
             where: The row's place, for messages.
-            row: Its columns.
+            row: Its columns, under the usual names where the recipe's `[columns]` maps others.
             folder: What relative paths in it are relative to.
             blobs: Keeps its pictures and the like; None only hashes them.
 

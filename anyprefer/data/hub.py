@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from anyprefer.data.table_rows import without_nulls
 from anyprefer.errors import ConfigError, DataError
 
 PREFIX = "hf:"
@@ -18,22 +19,22 @@ def is_dataset(path: Path) -> bool:
     return str(path).startswith(PREFIX) or path.is_dir() or (":" in path.name and Path(str(path).rpartition(":")[0]).is_dir())
 
 
-def read_dataset(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Where each row stands, and its columns.
+def read_dataset(path: Path, split: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where each row stands, and its columns; see `open_dataset`.
 
     Raises:
         ConfigError: The extra is missing.
         DataError: The dataset cannot be loaded, or has several splits and none was named.
     """
-    for number, row in enumerate(open_dataset(path), start=1):
-        yield f"{path} row {number}", dict(row)
+    for number, row in enumerate(open_dataset(path, split), start=1):
+        yield f"{path} row {number}", {name: without_nulls(value) for name, value in row.items()}
 
 
 def open_dataset(path: Path, default: str | None = None) -> Any:
     """One split of a dataset, as a `datasets.Dataset`.
 
     Args:
-        path: A folder, a `.json` file, or a dataset of the hub, with or without a split's name behind it.
+        path: A folder, or a dataset of the hub, with or without a split's name behind it.
         default: The split where several are there and none is named.
 
     Raises:
@@ -76,8 +77,6 @@ def _split(path: Path) -> tuple[str, str | None]:
 
 
 def _load(datasets: Any, name: str) -> Any:
-    if name.endswith(".json"):
-        return datasets.load_dataset("json", data_files=name, split="train")
     if not name.startswith(PREFIX):
         saved = any((Path(name) / file).exists() for file in ("state.json", "dataset_dict.json"))
         return datasets.load_from_disk(name) if saved else datasets.load_dataset(name)

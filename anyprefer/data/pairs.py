@@ -14,10 +14,9 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from anyprefer.data.hub import is_dataset, open_dataset
 from anyprefer.data.records import RecordFile
+from anyprefer.data.rows import read_rows
 from anyprefer.data.run_dir import RunDir
-from anyprefer.data.tasks import read_rows
 from anyprefer.errors import DataError
 from anyprefer.thoughts import split_thoughts
 from anyprefer.types import Message, Output, PreferenceRecord, Reasoning, Reply, Text, ToolUse, text_of
@@ -98,8 +97,7 @@ def read_preferences(path: Path, *, include_exhausted: bool = False) -> Iterator
     """The pairs of a run folder, of an export, or of any file or folder with the columns of TRL.
 
     Args:
-        path: A run folder; a `.jsonl`, `.json`, `.csv` or `.parquet` file; or a folder that `datasets` loads, of which the split
-            `train` is read where it has several.
+        path: A run folder, or what `anyprefer.data.rows.read_rows` reads: the split `train` where there are several.
         include_exhausted: Of a run folder, also the best pairs of tasks whose rounds ran out.
 
     Raises:
@@ -111,7 +109,7 @@ def read_preferences(path: Path, *, include_exhausted: bool = False) -> Iterator
             if is_exported(record, include_exhausted=include_exhausted):
                 yield _from_record(record)
         return
-    for number, (where, row) in enumerate(_rows(path)):
+    for number, (where, row) in enumerate(read_rows(data_file(path), "train")):
         yield read_preference(where, row, number)
 
 
@@ -168,13 +166,6 @@ def _from_record(record: PreferenceRecord) -> Preference:
 def data_file(path: Path) -> Path:
     """The file with an export's rows; any other path as it is."""
     return next((path / name for name in DATA_FILES.values() if (path / name).is_file()), path)
-
-
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    path = data_file(path)
-    if is_dataset(path) or (path.suffix == ".json" and path.is_file()):
-        return ((f"{path} row {number}", dict(row)) for number, row in enumerate(open_dataset(path, "train"), start=1))
-    return read_rows(path)
 
 
 def _turns(where: str, name: str, value: Any) -> Turns:

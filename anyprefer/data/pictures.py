@@ -4,27 +4,34 @@ from pathlib import Path
 from typing import Any
 
 from anyprefer.data.blobs import MAX_BYTES, BlobStore, hash_of, picture_type
+from anyprefer.data.cells import read_cell
+from anyprefer.data.columns import is_empty, is_single
+from anyprefer.data.quoting import brief
 from anyprefer.errors import DataError
-from anyprefer.prompts import clip
 from anyprefer.types import Image, Message
 
 
-def read_pictures(where: str, value: Any, folder: Path, blobs: BlobStore | None) -> list[Image]:
-    """The pictures of a row's column `images`.
+def read_pictures(where: str, name: str, value: Any, folder: Path, blobs: BlobStore | None) -> list[Image]:
+    """The pictures of a row.
 
     Args:
         where: The row's place, for messages.
-        value: A list of paths, or of `{bytes, path}` as datasets have them; None where there is no such column.
+        name: The column's name, which says whether it holds one or a list.
+        value: Paths, or `{bytes, path}` as datasets have them; a list may be written as JSON text.
         folder: What paths are relative to.
         blobs: Keeps the pictures; None only hashes them.
 
     Raises:
         DataError: A picture cannot be read, is of another kind, or too large.
     """
-    if value is None:
+    if is_empty(value):
         return []
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = read_cell(where, name, value)
+    elif is_single(name) and not isinstance(value, list):
+        value = [value]
     if not isinstance(value, list | tuple) or not all(isinstance(item, str | dict) for item in value):
-        raise DataError(f'{where}: images = {brief(value)} is no list of paths: write ["picture.png"]')
+        raise DataError(f'{where}: {name} = {brief(value)} is no list of paths: write ["picture.png"]')
     return [_image(where, item, folder, blobs) for item in value]
 
 
@@ -47,8 +54,8 @@ def _read_picture(where: str, path: Path) -> bytes:
             with path.open("rb") as file:
                 return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        problem = str(error)
-    raise DataError(f"{where}: cannot read the image {str(path)!r} ({problem}): paths are relative to the task file")
+        problem = (error.strerror if isinstance(error, OSError) else None) or "it is no path"
+    raise DataError(f"{where}: cannot read the image {str(path)[:300]!r} ({problem}): paths are relative to the task file")
 
 
 def with_pictures(prompt: str | tuple[Message, ...], images: list[Image]) -> str | tuple[Message, ...]:
@@ -60,8 +67,3 @@ def with_pictures(prompt: str | tuple[Message, ...], images: list[Image]) -> str
     first = messages[place]
     messages[place] = Message(role=first.role, content=(*images, *first.parts), name=first.name)
     return tuple(messages)
-
-
-def brief(value: Any) -> str:
-    """A value of a row, short enough for a message."""
-    return clip(repr(value[:200] if isinstance(value, str | list) else value), 80).replace("\n", " ")

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 M = TypeVar("M")
 
+Change = Callable[[PreferenceRecord], PreferenceRecord | None]
+
 _BLOCK = 1 << 16
 _PRESENT = f'{{"version":{RECORD_VERSION},'.encode()
 
@@ -126,17 +128,23 @@ class RecordFile:
         """
         return self._read(read_record)
 
-    def drop(self, predicate: Callable[[PreferenceRecord], bool]) -> int:
-        """Remove the records for which the predicate holds; a crash leaves the old file or the new one, nothing between.
+    def rewrite(self, change: Change, aside: Path | None = None) -> int:
+        """Write every record as `change` has it; a crash leaves the old file or the new one, nothing between.
+
+        Args:
+            change: Gives a record that takes the place of another, the same one, or None to leave it out.
+            aside: Gets the lines that are left out although they hold a pair, before they are.
 
         Returns:
-            How many were removed.
+            How many were changed or left out.
         """
         was_open = self._fd is not None
         self.open().close()
         temporary = self.path.with_name(f"{self.path.name}.tmp")
         try:
-            dropped = self._copy_without(predicate, temporary)
+            count, paired = self._copy(change, temporary)
+            if aside is not None and paired:
+                self._copy_lines(paired, aside)
             temporary.replace(self.path)
         except OSError as error:
             raise _cannot_write(self.path, error) from error
@@ -144,20 +152,30 @@ class RecordFile:
             temporary.unlink(missing_ok=True)
             if was_open:
                 self.open()
-        return dropped
+        return count
 
-    def _copy_without(self, predicate: Callable[[PreferenceRecord], bool], to: Path) -> int:
-        dropped = 0
+    def _copy(self, change: Change, to: Path) -> tuple[int, set[int]]:
+        """Write the records anew; gives how many were changed or left out, and the numbers of lines left out with a pair."""
+        count, paired = 0, set()
         with to.open("wb") as file:
             for number, line, _ in self._lines():
-                if predicate(self._parse(read_record, number, line)):
-                    dropped += 1
-                else:
-                    file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+                record = self._parse(read_record, number, line)
+                found = change(record)
+                count += found is not record
+                if found is not None:
+                    file.write(line if found is record else record_line(found))
+                elif record.best_attempt is not None:
+                    paired.add(number)
+            _sync(file)
         shutil.copymode(self.path, to)
-        return dropped
+        return count, paired
+
+    def _copy_lines(self, numbers: set[int], to: Path) -> None:
+        with to.open("ab") as file:
+            for number, line, _ in self._lines():
+                if number in numbers:
+                    file.write(line)
+            _sync(file)
 
     def _read(self, parse: Callable[[bytes], M]) -> Iterator[M]:
         for number, line, _ in self._lines():
@@ -198,8 +216,7 @@ class RecordFile:
         torn = self.path.with_suffix(".torn")
         with torn.open("ab") as file:
             file.write(line if line.endswith(b"\n") else line + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+            _sync(file)
         os.truncate(self.path, start)
         logger.warning("%s: moved a torn last line of %d bytes to %s; its task runs again", self.path, len(line), torn.name)
 
@@ -260,6 +277,11 @@ def escape_surrogates(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [escape_surrogates(item) for item in value]
     return value
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _write_all(fd: int, data: bytes) -> None:

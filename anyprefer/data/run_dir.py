@@ -3,11 +3,12 @@
 Whoever reads a folder finds its files by these names. `anyprefer.runs.folder` is the one writer.
 """
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tomli_w
 from pydantic import BaseModel
@@ -19,6 +20,9 @@ from anyprefer.recipe_tables import parse_recipe
 FORMAT = 2
 """Of the folders that are made now: what their checkpoints and records hold. Locks without a number are of format 1."""
 
+Pending = Literal["threads", "records", "failed"]
+"""Drop the checkpoints of unfinished tasks; judge records again; drop those that an error ended."""
+
 
 @dataclass(frozen=True)
 class Lock:
@@ -26,12 +30,23 @@ class Lock:
 
     source: Path
     digest: str
-    """Over the recipe and the prompts, as the code that made the folder computed it: the folder's identity."""
+    """Over the recipe and the prompts, as the code that wrote it computed it; records carry the one that they were made under."""
     tables: dict[str, Any]
     """The resolved recipe, as nested tables."""
     prompts: dict[str, str] = field(default_factory=dict)
     """Prompt file -> SHA-256 of its text."""
     format: int = FORMAT
+    first_digest: str = ""
+    """The digest that the folder began with, where it has taken on another recipe since."""
+    earlier: tuple[dict[str, Any], ...] = ()
+    """The recipes that it had before, each as a table of its `digest` and of what `changed` after it."""
+    pending: tuple[Pending, ...] = ()
+    """What a session that took on a recipe has still to do: one that is killed in between leaves it to the next."""
+
+    @property
+    def identity(self) -> str:
+        """Names the folder for good: threads are named after it, whatever recipe it takes on."""
+        return self.first_digest or self.digest
 
     @property
     def recipe(self) -> Recipe:
@@ -45,7 +60,11 @@ class Lock:
     @property
     def text(self) -> str:
         """The lock as TOML."""
-        head = {"digest": self.digest, "format": self.format, "prompts": self.prompts}
+        head = {
+            "digest": self.digest, "first_digest": self.first_digest, "format": self.format, "pending": list(self.pending),
+            "earlier": list(self.earlier), "prompts": self.prompts,
+        }  # fmt: skip
+        head = {name: value for name, value in head.items() if value or name == "prompts"}
         return tomli_w.dumps({"lock": head, **self.tables})
 
 
@@ -53,6 +72,9 @@ class _Head(BaseModel):
     digest: str = ""
     prompts: dict[str, str] = {}
     format: int = 1
+    first_digest: str = ""
+    earlier: tuple[dict[str, Any], ...] = ()
+    pending: tuple[Pending, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +111,11 @@ class RunDir:
         return self.path / "records.torn"
 
     @property
+    def aside(self) -> Path:
+        """Records with a pair whose tasks are done again."""
+        return self.path / "records.aside"
+
+    @property
     def index(self) -> Path:
         """What the records came to."""
         return self.path / "index.sqlite"
@@ -107,6 +134,11 @@ class RunDir:
     def store(self) -> Path:
         """Where journal and checkpoints are in Postgres: which schema."""
         return self.path / "store.json"
+
+    @property
+    def capabilities(self) -> Path:
+        """What is known of the endpoints."""
+        return self.path / "capabilities.json"
 
     @property
     def blobs(self) -> Path:
@@ -157,11 +189,22 @@ class RunDir:
         try:
             tables = tomllib.loads(self.lock.read_text(encoding="utf-8"))
             head = _Head.model_validate(tables.pop("lock", {}))
-            return Lock(self.lock, head.digest, tables, head.prompts, head.format)
+            return Lock(self.lock, head.digest, tables, head.prompts, head.format, head.first_digest, head.earlier, head.pending)
         except (FileNotFoundError, NotADirectoryError):
             raise RunFolderError(f"{str(self.path)!r} is no run folder (it has no {self.lock.name}): {self._suggest()}") from None
         except (OSError, ValueError) as error:
             raise RunFolderError(f"cannot read {str(self.lock)!r}: {error}; run the recipe again into another folder") from error
+
+    def read_schema(self) -> str:
+        """The schema of a folder whose journal is in Postgres.
+
+        Raises:
+            RunFolderError: The file that names it cannot be read.
+        """
+        try:
+            return str(json.loads(self.store.read_text(encoding="utf-8"))["schema"])
+        except (OSError, ValueError, KeyError) as error:
+            raise RunFolderError(f"cannot read {str(self.store)!r}: {error}") from error
 
     def lock_of(self, recipe: Recipe, digest: str, prompts: Mapping[str, str]) -> Lock:
         """The lock of a new folder under a recipe."""

@@ -1,45 +1,46 @@
-"""Task sources: JSON Lines, CSV, Parquet or a Hugging Face dataset in, checked tasks out, one in memory at a time.
+"""Task sources: files of any usual format or a Hugging Face dataset in, checked tasks out, one in memory at a time.
 
-A row needs a prompt under one of the names in `PROMPT_FIELDS`; a reference, an id, images, tools and metadata are optional, and
-every other field is kept as metadata. Paths of images are relative to the task file; a task knows its pictures by their bytes.
-A mistake is a `DataError` that names the file, the line, the value and the fix.
+`anyprefer.data.rows` reads the formats, and `anyprefer.data.columns` says what columns mean. A row needs a prompt; what a model
+should see beside it, a system message, a context, earlier turns, becomes part of the prompt. Paths of images are relative to the
+task file; a task knows its pictures by their bytes. A mistake is a `DataError` that names file, line, value and fix.
 """
 
-import csv
 import itertools
-import json
-import math
+import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from pydantic import ValidationError
 
+from anyprefer.config import ColumnsConfig
 from anyprefer.data.blobs import BlobStore
-from anyprefer.data.hub import is_dataset, read_dataset
-from anyprefer.data.pictures import brief, read_pictures, with_pictures
-from anyprefer.data.records import escape_surrogates
-from anyprefer.errors import ConfigError, DataError
-from anyprefer.types import Message, Task
-
-PROMPT_FIELDS = ("prompt", "question", "instruction", "messages")
-"""Names of the prompt: text, or a list of `{role, content}` messages. One of them per row."""
-
-REFERENCE_FIELDS = ("reference", "answer", "output")
-"""Names of the trusted answer. At most one of them per row."""
-
-PICTURE_FIELDS = ("images", "image")
-"""Names of the pictures: a list, or a single one. One of them per row."""
+from anyprefer.data.cells import as_text, plain_cells, read_cell, read_metadata
+from anyprefer.data.column_map import ColumnMap, read_columns
+from anyprefer.data.columns import ROLES, is_conversation, is_empty, role_of, sort_columns
+from anyprefer.data.conversations import (
+    Prompt,
+    explain,
+    read_history,
+    read_messages,
+    read_output,
+    read_reply,
+    split_reply,
+    with_material,
+    with_turns,
+)  # fmt: skip
+from anyprefer.data.pictures import read_pictures, with_pictures
+from anyprefer.data.quoting import brief, map_flag, name_columns
+from anyprefer.data.rows import read_rows
+from anyprefer.errors import DataError
+from anyprefer.types import Image, Output, Reply, Task, same_output
 
 MAX_PROMPT_CHARS = 200_000
 """Longest prompt in characters, about 50,000 tokens: beyond most contexts, so rather a file pasted by mistake."""
 
-MAX_DEPTH = 64
-"""Deepest nesting of a row; JSON readers give up at 200, and a record adds a few levels of its own."""
-
-Row = tuple[str, dict[str, Any]]
-"""Where a row stands ("tasks.jsonl line 3") and its fields."""
+Roles = dict[str, dict[str, Any]]
+"""Role -> the columns that have it, by name."""
 
 
 class ReadTask(Protocol):
@@ -52,63 +53,63 @@ class ReadTask(Protocol):
 def read_task(where: str, row: Mapping[str, Any], folder: Path, blobs: BlobStore | None = None) -> Task:
     """Make a task of a row whose prompt is text or a conversation.
 
+    A conversation that ends with the assistant is asked without that end, which is the reference.
+
     Args:
         where: The row's place, for messages.
-        row: Its columns.
+        row: Its columns, under names of `anyprefer.data.columns.ROLES`.
         folder: What the paths of its images are relative to.
         blobs: Keeps the images; None only hashes them.
 
     Raises:
         DataError: The row cannot be used.
     """
-    images = read_pictures(where, _pictures(where, row), folder, blobs)
-    fields = _fields(where, {name: value for name, value in row.items() if name not in PICTURE_FIELDS})
-    prompt_name, reference_name = (_only_name(where, fields, names) for names in (PROMPT_FIELDS, REFERENCE_FIELDS))
-    if prompt_name is None:
-        raise DataError(
-            f"{where} has no prompt: it needs one of the fields {', '.join(PROMPT_FIELDS)}, but has {', '.join(row) or 'none'}"
-        )
-    if prompt_name == "instruction" and fields.get("input"):
-        raise DataError(f"{where} has an 'input' beside its 'instruction': join both into one 'prompt', or rename 'input'")
-    known = {prompt_name, reference_name, "id", "tools", "metadata"}
-    prompt = with_pictures(_prompt(where, prompt_name, fields[prompt_name]), images)
+    images = _pictures(where, row, folder, blobs)
+    found = sort_columns(where, plain_cells(where, {name: cell for name, cell in row.items() if role_of(name) != "images"}))
+    roles = found.roles
+    _refuse_pair(where, roles)
+    name, asked = _prompt_cell(where, roles, row)
+    found.refuse_unknown(where)
+    prompt, reply = _prompt(where, name, asked)
+    prompt = with_material(where, prompt, _contexts(roles), _text_of(where, roles, "input"))
+    prompt = with_turns(where, with_pictures(prompt, images), _text_of(where, roles, "system"), _history(where, roles))
+    reference, whole = _reference(where, roles, reply)
     try:
         return Task(
-            id=_id(where, fields),
-            prompt=prompt,
-            tools=_tools(where, fields),
-            reference=None if reference_name is None else _reference(where, reference_name, fields[reference_name]),
-            metadata=_metadata(where, fields, {name: value for name, value in fields.items() if name not in known}),
-        )
+            id=_id(where, roles), prompt=prompt, tools=_tools(where, roles), reference=reference,
+            metadata=_metadata(where, roles, found.metadata | whole),
+        )  # fmt: skip
     except ValidationError as error:
-        raise DataError(f"{where}: {_problem(error)}; {prompt_name} is {brief(fields[prompt_name])}") from None
+        raise DataError(f"{where}: {explain(error)}; {name} is {brief(asked)}") from None
 
 
 def load_tasks(
     path: str | Path, *, limit: int | None = None, read: ReadTask = read_task, max_prompt_chars: int = MAX_PROMPT_CHARS,
-    checked: bool = False, blobs: BlobStore | None = None,
+    checked: bool = False, blobs: BlobStore | None = None, columns: ColumnsConfig | Mapping[str, Any] | None = None,
 ) -> Iterator[Task]:  # fmt: skip
     """Read tasks in file order.
 
     Args:
-        path: A `.jsonl`, `.csv` or `.parquet` file in UTF-8 (Parquet needs the `parquet` extra), a folder that holds a Hugging
-            Face dataset, or `hf:OWNER/NAME` for one of the hub, with `:SPLIT` behind it (these need the `parquet` extra too).
+        path: See `anyprefer.data.rows.read_rows`.
         limit: Most tasks to read; the rest of the file is not looked at.
         read: Makes a task of a row; the application's.
         max_prompt_chars: Longest prompt allowed, in characters.
         checked: Whether `check_tasks` has been through the source, so that ids need not be compared again.
         blobs: Keeps the tasks' pictures; None only hashes them.
+        columns: What columns mean whose names do not say it, such as `{"prompt": "text", "metadata": ["notes"]}`.
 
     Raises:
         DataError: The file or a row cannot be used; raised when the iteration gets there, see `check_tasks`.
-        ConfigError: Parquet without the extra.
+        ConfigError: Parquet, Arrow or zstd without the extra, or a role that there is not.
     """
     path = Path(path)
     folder = path if path.is_dir() else path.parent
+    names = ColumnMap(read_columns(columns or {}))
     seen = None if checked else _Seen()
     number = 0
-    for where, row in itertools.islice(_reader(path)(path), limit):
+    for where, given in itertools.islice(read_rows(path), limit):
         number += 1
+        row = names.rename(where, given)
         task = read(where, row, folder, blobs)
         if len(task.text) > max_prompt_chars:
             raise DataError(
@@ -116,10 +117,42 @@ def load_tasks(
                 "shorten it or remove the row"
             )
         if seen and (earlier := seen.add(task.id, where.removeprefix(f"{path} "))):
-            _refuse_duplicate(where, earlier, task.id, named=row.get("id") not in (None, ""))
+            _refuse_duplicate(where, earlier, task.id, named=has_id(row))
         yield task
     if not number and limit != 0:
         raise DataError(f"{str(path)!r} has no tasks: it needs a row with a prompt for each task")
+    if number:
+        names.check_all_seen(path)
+
+
+def check_tasks(
+    path: str | Path, limit: int | None = None, read: ReadTask = read_task, columns: ColumnsConfig | None = None
+) -> int:
+    """Count the tasks that `load_tasks` would give, so that a mistake in the last line shows before any work starts.
+
+    Args:
+        path: See `load_tasks`.
+        limit: Likewise.
+        read: Likewise.
+        columns: Likewise.
+
+    Raises:
+        DataError: The file or a row cannot be used; one with pictures cannot, as long as no role can be shown any.
+    """
+    number = 0
+    for task in load_tasks(path, limit=limit, read=read, columns=columns):
+        number += 1
+        if task.images:
+            raise DataError(
+                f"{path}: task {task.id!r} has {len(task.images)} picture(s), and no role of this recipe can see: leave out "
+                "'images', or the pair would be written blind"
+            )
+    return number
+
+
+def has_id(row: Mapping[str, Any]) -> bool:
+    """Whether a row names its task."""
+    return any(role_of(name) == "id" and value not in (None, "") for name, value in row.items())
 
 
 class _Seen:
@@ -140,168 +173,40 @@ class _Seen:
         return None
 
 
-def read_rows(path: str | Path) -> Iterator[Row]:
-    """Where each row of a source that `load_tasks` takes stands, and its columns as they are.
-
-    Raises:
-        DataError: The file or a row cannot be read.
-        ConfigError: Reading it needs an extra.
-    """
-    path = Path(path)
-    return _reader(path)(path)
+def _pictures(where: str, row: Mapping[str, Any], folder: Path, blobs: BlobStore | None) -> list[Image]:
+    cells = {name: cell for name, cell in row.items() if role_of(name) == "images"}
+    found = sort_columns(where, cells).roles if cells else {}
+    return [image for column in found.get("images", {}).items() for image in read_pictures(where, *column, folder, blobs)]
 
 
-def check_tasks(path: str | Path, limit: int | None = None, read: ReadTask = read_task) -> int:
-    """Count the tasks that `load_tasks` would give, so that a mistake in the last line shows before any work starts.
-
-    Args:
-        path: See `load_tasks`.
-        limit: Likewise.
-        read: Likewise.
-
-    Raises:
-        DataError: The file or a row cannot be used; one with pictures cannot, as long as no role can be shown any.
-    """
-    number = 0
-    for task in load_tasks(path, limit=limit, read=read):
-        number += 1
-        if task.images:
-            raise DataError(
-                f"{path}: task {task.id!r} has {len(task.images)} picture(s), and no role of this recipe can see: leave out "
-                "'images', or the pair would be written blind"
-            )
-    return number
-
-
-def _reader(path: Path) -> Callable[[Path], Iterator[Row]]:
-    readers = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}
-    if is_dataset(path):
-        return read_dataset
-    if not path.exists():
-        raise DataError(f"task file {str(path)!r} does not exist: give the path of a .jsonl, .csv or .parquet file")
-    if path.suffix.lower() not in readers:
+def _refuse_pair(where: str, roles: Roles) -> None:
+    if roles.get("chosen") or roles.get("rejected"):
         raise DataError(
-            f"cannot read tasks from {str(path)!r}: {path.suffix!r} is none of {', '.join(readers)}; convert the file"
+            f"{where} is a preference pair, with chosen and rejected: --judge-existing has the judge score the two (in a recipe: "
+            "sampling.existing = true); to sample new ones, add --map metadata=chosen+rejected"
         )
-    return readers[path.suffix.lower()]
 
 
-def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    offset = 0
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-                except UnicodeDecodeError as error:
-                    raise DataError(
-                        f"{path} line {number} is not UTF-8: byte {line[error.start : error.start + 1]!r} at offset "
-                        f"{offset + error.start} of the file; save it as UTF-8, for example with iconv"
-                    ) from None
-                offset += len(line)
-    except OSError as error:
-        raise DataError(f"cannot read {str(path)!r}: {error.strerror}") from error
-
-
-def _read_jsonl(path: Path) -> Iterator[Row]:
-    for number, line in _read_lines(path):
-        if not line.strip():
-            continue
-        where = f"{path} line {number}"
-        try:
-            row = json.loads(line, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
-            raise DataError(
-                f"{where} is not JSON ({reason}): {brief(line.strip())}; each line must hold one whole JSON object"
-            ) from None
-        if not isinstance(row, dict):
-            raise DataError(f'{where} is not a JSON object: {brief(row)}; write {{"prompt": ...}}')
-        yield where, row
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value, write null")
-
-
-def _read_csv(path: Path) -> Iterator[Row]:
-    reader = csv.DictReader((line for _, line in _read_lines(path)), strict=True)
-    try:
-        for cells in reader:
-            where = f"{path} line {reader.line_num}"
-            if None in cells:
-                raise DataError(f"{where} has more cells than the header: {brief(cells[None])}; quote cells that hold commas")
-            yield where, {name: _cell(where, name, cell) for name, cell in cells.items() if cell}
-    except csv.Error as error:
-        line = reader.reader.line_num
-        raise DataError(f"{path} line {line} is not CSV ({error}): mend its quotes, or use JSON Lines") from None
-
-
-def _cell(where: str, name: str, cell: str) -> Any:
-    if name not in ("messages", "images", "tools", "metadata"):
-        return cell
-    try:
-        return json.loads(cell, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: column {name!r} must hold JSON ({error}): {brief(cell)}") from None
-
-
-def _read_parquet(path: Path) -> Iterator[Row]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise ConfigError(f"reading {str(path)!r} needs pyarrow: pip install 'anyprefer[parquet]'") from None
-    number = 0
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=64):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield f"{path} row {number}", row
-    except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path} is not a readable Parquet file (after row {number}): {brief(str(error))}") from error
-
-
-def _fields(where: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return {escape_surrogates(str(name)): _plain(value) for name, value in row.items() if value is not None}
-    except ValueError as error:
-        raise DataError(f"{where}: {error}; remove or flatten that field") from None
-
-
-def _plain(value: Any, depth: int = 1) -> Any:
-    """The value as JSON can store it, so that a task equals its stored copy."""
-    if depth > MAX_DEPTH:
-        raise ValueError(f"a field is nested more than {MAX_DEPTH} levels deep")
-    if isinstance(value, dict):
-        return {escape_surrogates(str(name)): _plain(item, depth + 1) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item, depth + 1) for item in value]
-    if isinstance(value, bytes):
-        raise ValueError(f"a field holds {len(value)} bytes, which is no text")
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, bool | int | float | None) else escape_surrogates(str(value))
-
-
-def _only_name(where: str, row: dict[str, Any], names: tuple[str, ...]) -> str | None:
-    found = [name for name in names if name in row]
-    if len(found) > 1:
-        raise DataError(f"{where} has both {found[0]!r} and {found[1]!r}, which mean the same: keep one, or rename the other")
-    return found[0] if found else None
-
-
-def _prompt(where: str, name: str, value: Any) -> str | tuple[Message, ...]:
-    if not isinstance(value, list):
-        return _text(where, name, value, or_else=", or a list of messages")
-    try:
-        return tuple(Message.model_validate(message) for message in value)
-    except ValidationError as error:
+def _prompt_cell(where: str, roles: Roles, row: Mapping[str, Any]) -> tuple[str, Any]:
+    """Name and value of what is asked; an `input` without an instruction is asked itself."""
+    found = roles.get("prompt", {})
+    if all(map(is_empty, found.values())) and roles.get("input"):
+        found = roles.pop("input")
+    if not found:
         raise DataError(
-            f"{where}: {name} = {brief(value)} is no list of messages ({_problem(error)}): write "
-            '[{"role": "system", "user" or "assistant", "content": text}, ...]'
-        ) from None
+            f"{where} has no prompt: it needs one of the fields {', '.join((*ROLES['prompt'], *ROLES['input']))}, but has "
+            f"{name_columns(row)}; --map prompt=COLUMN says which it is"
+        )
+    return next(iter(found.items()))
+
+
+def _prompt(where: str, name: str, value: Any) -> tuple[Prompt, Reply | None]:
+    """What is asked, and what the assistant says behind it."""
+    if isinstance(value, str) and is_conversation(name) and value.lstrip().startswith("["):
+        value = read_cell(where, name, value)
+    if not isinstance(value, list):
+        return _text(where, name, value, or_else=", or a list of messages"), None
+    return split_reply(read_messages(where, name, value))
 
 
 def _text(where: str, name: str, value: Any, or_else: str = "") -> str:
@@ -310,35 +215,86 @@ def _text(where: str, name: str, value: Any, or_else: str = "") -> str:
     return value
 
 
-def _id(where: str, row: dict[str, Any]) -> str:
-    value = row.get("id", "")
+def _text_of(where: str, roles: Roles, role: str) -> str:
+    """The text of a role; numbers count as text, and nothing as an empty one."""
+    for name, value in roles.get(role, {}).items():
+        if not is_empty(value):
+            return as_text(value) if not isinstance(value, list | dict) else _text(where, name, value)
+    return ""
+
+
+def _contexts(roles: Roles) -> list[str]:
+    """What a question is about, each between tags of its column's name."""
+    tags = ((re.sub(r"\W+", "_", name.strip().lower()), value) for name, value in roles.get("context", {}).items())
+    return [f"<{tag}>\n{as_text(value).strip()}\n</{tag}>" for tag, value in tags if not is_empty(value)]
+
+
+def _history(where: str, roles: Roles) -> Any:
+    return next((read_history(where, name, value) for name, value in roles.get("history", {}).items() if not is_empty(value)), ())
+
+
+def _id(where: str, roles: Roles) -> str:
+    value = next(iter(roles.get("id", {}).values()), "")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise DataError(f"{where}: id = {brief(value)} is neither text nor a whole number")
     return str(value)
 
 
-def _reference(where: str, name: str, value: Any) -> Any:
-    """A text, or a whole output as records hold it."""
-    return value if isinstance(value, dict) and "kind" in value else _text(where, name, value)
+def _reference(where: str, roles: Roles, reply: Reply | None) -> tuple[Output | None, dict[str, Any]]:
+    """The trusted answer, and what the metadata keep of it: of several acceptable answers the first counts."""
+    for name, value in roles.get("reference", {}).items():
+        answer = _answer(where, name, value)
+        if answer is None or (reply is not None and not answer.text.strip()):
+            break
+        if reply is not None and not same_output(reply, answer):
+            raise DataError(
+                f"{where} ends in an answer of the assistant, {brief(reply.answer)}, and {name} = {brief(value)} says something "
+                f"else: leave one out, or keep the other with {map_flag(('metadata', name))}"
+            )
+        return answer, {name: value} if _holds_several(value) else {}
+    return reply, {}
 
 
-def _tools(where: str, row: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-    value = row.get("tools", [])
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+def _holds_several(value: Any) -> bool:
+    if isinstance(value, list):
+        return not isinstance(value[0], dict)
+    return isinstance(value, dict) and "kind" not in value
+
+
+def _answer(where: str, name: str, value: Any) -> Output | None:
+    """A text, an output as records hold it, a reply as messages, or the first of several answers; None where there is none."""
+    if isinstance(value, dict) and "kind" in value:
+        return read_output(where, name, value)
+    if isinstance(value, dict):
+        value = next((value[key] for key in ("text", "value") if key in value), value)  # as question-answering sets have it
+    if isinstance(value, list) and value:
+        if all(isinstance(item, dict) for item in value):
+            return read_reply(where, name, value)
+        value = value[0]
+    if isinstance(value, list | dict):
+        return _refuse_answer(where, name, value) if value else None
+    return Reply.of(as_text(value))
+
+
+def _refuse_answer(where: str, name: str, value: Any) -> NoReturn:
+    raise DataError(
+        f"{where}: {name} = {brief(value)} is neither a text, a number nor a list of them: write the answer, or keep it with "
+        f"{map_flag(('metadata', name))}"
+    )
+
+
+def _tools(where: str, roles: Roles) -> tuple[dict[str, Any], ...]:
+    name, value = next(iter(roles.get("tools", {}).items()), ("tools", []))
+    found = read_cell(where, name, value) if not is_empty(value) else []
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
         raise DataError(f"{where}: tools = {brief(value)} is no list of JSON schemas: write one object for each function")
-    return tuple(value)
+    return tuple(found)
 
 
-def _pictures(where: str, row: Mapping[str, Any]) -> Any:
-    """The pictures as a list; None where the row has none."""
-    name = _only_name(where, {name: row[name] for name in PICTURE_FIELDS if row.get(name) is not None}, PICTURE_FIELDS)
-    return None if name is None else [row[name]] if name == "image" else row[name]
-
-
-def _metadata(where: str, row: Mapping[str, Any], others: dict[str, Any]) -> dict[str, Any]:
-    value = row.get("metadata", {})
-    if not isinstance(value, dict):
-        raise DataError(f'{where}: metadata = {brief(value)} is no object: write {{"name": value}}')
+def _metadata(where: str, roles: Roles, others: dict[str, Any]) -> dict[str, Any]:
+    value = read_metadata(where, next(iter(roles.get("metadata", {}).values()), None))
     if twice := sorted(others.keys() & value.keys()):
         raise DataError(f"{where} has {twice[0]!r} both as a field and in 'metadata': keep one, or rename the other")
     return {**others, **value}
@@ -351,9 +307,3 @@ def _refuse_duplicate(where: str, earlier: str, task_id: str, *, named: bool) ->
         f"{where} has the same prompt as {earlier}: remove one, or, if you want both, give each an 'id' of its own "
         "(without one, the id is a hash of the prompt)"
     )
-
-
-def _problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    return f"{where}: {problem['msg']}" if where else str(problem["msg"]).removeprefix("Value error, ")

@@ -1,14 +1,18 @@
 """Benchmarks that a served model answers in words: what is asked, and when an answer is right."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from anyprefer.agents.judges.scorers import Kind, kind_of
 from anyprefer.agents.sampler import refuse_pictures
-from anyprefer.data.tasks import load_tasks
+from anyprefer.config import ColumnsConfig
+from anyprefer.data.blobs import BlobStore
+from anyprefer.data.cells import as_metadata
+from anyprefer.data.tasks import load_tasks, read_task
 from anyprefer.errors import DataError
+from anyprefer.evaluation.pairs import LABELS
 from anyprefer.types import Message, Reply, Task, Text
 
 _ASK: dict[Kind, str] = {
@@ -28,20 +32,25 @@ class Item:
     """What the model sees."""
 
 
-def load_benchmark(name: str, path: Path, limit: int | None = None) -> list[Item]:
+def load_benchmark(name: str, path: Path, limit: int | None = None, columns: ColumnsConfig | None = None) -> list[Item]:
     """Read a benchmark file.
 
     Args:
         name: One of `KINDS`, or `module:function` of a scorer of your own, whose prompts are asked as they are.
         path: A task file: GSM8K's (question, answer), ARC's (question, choices, answerKey), or prompts with references.
         limit: Most items.
+        columns: What columns mean whose names do not say it.
 
     Raises:
         ConfigError: No such benchmark.
         DataError: A row has pictures or no reference, or its answer is none of its options; names the row.
     """
     kind = kind_of(name)
-    return [_item(kind, task) for task in load_tasks(path, limit=limit)]
+    return [_item(kind, task) for task in load_tasks(path, limit=limit, read=_read, columns=columns)]
+
+
+def _read(where: str, row: Mapping[str, Any], folder: Path, blobs: BlobStore | None = None) -> Task:
+    return read_task(where, as_metadata(where, row, LABELS), folder, blobs)
 
 
 def _item(kind: Kind, task: Task) -> Item:

@@ -88,7 +88,7 @@ async def run_evaluation(
     chosen = cast("list[Arm]", list(dict.fromkeys(arms)))
     for arm in chosen:
         arm_recipe(recipe, arm)
-    found = load_pairs(data, limit)
+    found = load_pairs(data, limit, columns=recipe.columns)
     journal = _open_journal(out)
     try:
         if found.unsampled and (limit is None or len(found.pairs) < limit):
@@ -149,12 +149,12 @@ async def _sample_missing(recipe: Recipe, data: Path, found: PairSet, limit: int
         try:
             for task in found.unsampled:
                 sampled[task.id] = await _sample(team.sampler, task, say)
-                now = load_pairs(data, limit, sampled) if limit is not None else None
+                now = load_pairs(data, limit, sampled, recipe.columns) if limit is not None else None
                 if now is not None and len(now.pairs) >= (limit or 0):
                     break
         finally:
             await team.toolbox.aclose()
-    done = load_pairs(data, limit, sampled)
+    done = load_pairs(data, limit, sampled, recipe.columns)
     if not done.pairs:
         raise DataError(
             f"no task of {str(data)!r} got both a right and a wrong response ({done.reasons()}): sample more with "
@@ -170,4 +170,4 @@ async def _sample(sampler: Any, task: Task, say: Say) -> list[str]:
         say(f"task {task.id}: {error}")
         return []
     say(f"sampled {len(candidates)} responses to task {task.id}")
-    return [candidate.text for candidate in candidates if candidate.is_complete]
+    return [candidate.text for candidate in candidates if candidate.is_whole()]

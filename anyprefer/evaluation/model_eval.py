@@ -86,7 +86,7 @@ async def evaluate_model(
         DataError: The file has an item without an answer.
         ModelUnavailableError: The endpoint is down.
     """
-    items, score = load_benchmark(benchmark, data, limit), scorer_of(benchmark)
+    items, score = load_benchmark(benchmark, data, limit, recipe.columns), scorer_of(benchmark)
     greedy = recipe.model_copy(update={"target": recipe.target.model_copy(update={"temperature": 0.0})})
     journal = _open_journal(out)
     try:

@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from anyprefer.agents.sampler import refuse_pictures
+from anyprefer.config import ColumnsConfig
 from anyprefer.data.blobs import BlobStore
-from anyprefer.data.pairs import Preference, data_file, read_preference
-from anyprefer.data.tasks import PROMPT_FIELDS, load_tasks, read_task
+from anyprefer.data.cells import as_metadata
+from anyprefer.data.given import split_pair
+from anyprefer.data.pairs import Preference, data_file
+from anyprefer.data.tasks import load_tasks, read_task
 from anyprefer.errors import DataError
 from anyprefer.tools.answers import choice_of, final_answer, same_answer
 from anyprefer.training.rows import PreferenceRow
@@ -51,19 +54,23 @@ class PairSet:
         return dict(Counter(self.unused.values()).most_common())
 
 
-def load_pairs(path: Path, limit: int | None = None, responses: Mapping[str, Sequence[str]] | None = None) -> PairSet:
+def load_pairs(
+    path: Path, limit: int | None = None, responses: Mapping[str, Sequence[str]] | None = None,
+    columns: ColumnsConfig | None = None,
+) -> PairSet:  # fmt: skip
     """Read a file and take or build at most one pair per row.
 
     Args:
-        path: A task file (`.jsonl`, `.csv`, `.parquet`), an export or another dataset.
+        path: A task file, an export or another dataset; see `anyprefer.data.rows.read_rows`.
         limit: Most pairs; rows beyond it are not looked at.
         responses: Task id -> sampled responses, for rows that have none of their own.
+        columns: What columns mean whose names do not say it.
 
     Raises:
         DataError: The file cannot be read, a task has pictures, or there is no pair although nothing remains to be sampled.
     """
     found, reader = PairSet(), _Reader()
-    for task in load_tasks(data_file(path), read=reader.read):
+    for task in load_tasks(data_file(path), read=reader.read, columns=columns):
         if limit is not None and len(found.pairs) >= limit:
             break
         refuse_pictures(task)
@@ -96,17 +103,13 @@ class _Reader:
     def read(self, where: str, row: Mapping[str, Any], folder: Path, blobs: BlobStore | None = None) -> Task:
         self.last = None
         if row.get("chosen") is None and row.get("rejected") is None:
-            return read_task(where, row, folder, blobs)
-        fields = {name: value for name, value in row.items() if name not in LABELS}
-        if isinstance(metadata := fields.get("metadata"), str):
-            fields["metadata"] = json.loads(metadata)
+            return read_task(where, as_metadata(where, row, LABELS), folder, blobs)
+        rest = dict(row)
         try:
-            self.last = read_preference(where, row)
+            self.last, rest = split_pair(where, row)
         except DataError as error:
             self.last = str(error).removeprefix(where).lstrip(": ")
-            return read_task(where, fields, folder, blobs)
-        fields = {name: value for name, value in fields.items() if name not in PROMPT_FIELDS}
-        return read_task(where, {**fields, "prompt": self.last.turns["prompt"]}, folder, blobs)
+        return read_task(where, {name: value for name, value in rest.items() if name not in LABELS}, folder, blobs)
 
 
 def save_pairs(path: Path, pairs: Iterable[LabelledPair]) -> None:

@@ -83,7 +83,7 @@ def test_common_template_of_a_benchmark_is_no_leak_but_its_items_are(tmp_path: P
 
 def test_what_cannot_be_searched_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no text of 5 words or more"):
-        search(tmp_path, [{"label": ITEM}], (ITEM, "a", "b"))
+        search(tmp_path, [{"remark": ITEM}], (ITEM, "a", "b"))
     with pytest.raises(ConfigError, match="n = 3"):
         search(tmp_path, [{"question": ITEM}], (ITEM, "a", "b"), n=3)
     with pytest.raises(DataError, match="does not exist"):

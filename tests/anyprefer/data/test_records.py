@@ -115,7 +115,7 @@ def test_corrupt_line_in_the_middle_is_named(path, line):
     path.write_bytes(whole + line + record_line(record("b")))
     records = RecordFile(path)
     records.open().close()
-    for read in (records.ids, lambda: list(records), lambda: records.drop(lambda _: False)):
+    for read in (records.ids, lambda: list(records), lambda: records.rewrite(lambda found: found)):
         with pytest.raises(RunFolderError, match=r"records\.jsonl line 2 is not a record"):
             read()
     assert path.read_bytes() == whole + line + record_line(record("b"))
@@ -129,21 +129,21 @@ def test_reader_ignores_a_line_that_is_being_written(path):
         assert RecordFile(path).ids() == {"a"}
 
 
-def test_drop_keeps_the_others_byte_for_byte(path):
+def test_rewrite_keeps_the_others_byte_for_byte(path):
     fill(path, "a")
     with RecordFile(path) as records:
         records.append(record("b", status="failed"))
         records.append(record("c", text="dü"))
         before = path.read_bytes().splitlines(keepends=True)
-        assert records.drop(lambda found: found.status == "failed") == 1
+        assert records.rewrite(lambda found: None if found.status == "failed" else found) == 1
         records.append(record("d"))
     assert path.read_bytes().splitlines(keepends=True) == [before[0], before[2], record_line(record("d"))]
     assert sorted(file.name for file in path.parent.iterdir()) == ["records.jsonl"]
 
 
-def test_drop_repairs_first(path):
+def test_rewrite_repairs_first(path):
     path.write_bytes(fill(path, "a") + b"torn")
-    assert RecordFile(path).drop(lambda found: found.task.id == "a") == 1
+    assert RecordFile(path).rewrite(lambda found: None if found.task.id == "a" else found) == 1
     assert path.read_bytes() == b""
     assert path.with_suffix(".torn").read_bytes() == b"torn\n"
 

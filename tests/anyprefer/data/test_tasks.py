@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anyprefer.data.blobs import BlobStore, hash_of
+from anyprefer.data.columns import ROLES
 from anyprefer.data.tasks import check_tasks, load_tasks
 from anyprefer.errors import DataError
 from anyprefer.types import Image, Message, PreferenceRecord, Task, Text
@@ -37,8 +38,8 @@ def test_plain_row(tmp_path):
     assert task == Task(id="7", prompt=seen("x?"), reference="x", metadata={"level": 2, "a": [1]})
 
 
-@pytest.mark.parametrize("prompt", ["prompt", "question", "instruction"])
-@pytest.mark.parametrize("reference", ["reference", "answer", "output"])
+@pytest.mark.parametrize("prompt", [*ROLES["prompt"], "Question", "INSTRUCTION", " query "])
+@pytest.mark.parametrize("reference", [*ROLES["reference"], "Ground Truth"])
 def test_field_aliases(tmp_path, prompt, reference):
     (task,) = load_tasks(write(tmp_path, {prompt: "2 + 2?", reference: "4\n#### 4"}))
     assert (task.prompt, task.answer, task.metadata) == ("2 + 2?", "4\n#### 4", {})
@@ -145,19 +146,22 @@ def test_pictures_are_refused_in_one_line_until_a_role_can_see(tmp_path):
         (b'{"prompt": []}', ["prompt is empty"]),
         (b'{"prompt": ["x"]}', ["no list of messages"]),
         (b'{"prompt": [{"role": "robot", "content": "x"}]}', ["no list of messages", "role"]),
-        (b'{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}', ["must be 'user'"]),
+        (b'{"messages": [{"role": "assistant", "content": "y"}]}', ["must be 'user'"]),
+        (b'{"messages": [{"role": "user", "content": "x"}, {"role": "system", "content": "y"}]}', ["must be 'user'"]),
+        (b'{"messages": "[{"}', ["'messages' must hold JSON"]),
+        (b'{"prompt": "x", "prompt": "y"}', ["'prompt' stands there twice"]),
         (b'{"prompt": [{"role": "assistant", "tool_calls": [{"function": "f"}]}]}', ["no list of messages", "'f'"]),
         (b'{"prompt": [{"role": "assistant", "tool_calls": 5}]}', ["no list of messages", "tool_calls"]),
         (b'{"prompt": [{"role": "developer", "content": 5}]}', ["no list of messages", "content"]),
         (b'{"prompt": [{"role": "assistant", "tool_calls": [{"name": "f", "arguments": "' + b"[" * 100_000 + b'"}]}]}', ["[[["]),
         (b'{"prompt": "x", "question": "y"}', ["'prompt' and 'question'", "keep one"]),
         (b'{"prompt": "x", "answer": "y", "output": "z"}', ["'answer' and 'output'"]),
-        (b'{"prompt": "x", "answer": 18}', ["answer = 18", "string"]),
+        (b'{"prompt": "x", "answer": {"a": 1}}', ["answer = {'a': 1}", "--map metadata=answer"]),
+        (b'{"prompt": "x", "answer": {"kind": "reply"}}', ["is no output", "messages"]),
         (b'{"prompt": "x", "images": "a.png"}', ["images = 'a.png'"]),
         (b'{"prompt": "x", "metadata": 3}', ["metadata = 3"]),
         (b'{"prompt": "x", "a": 1, "metadata": {"a": 2}}', ["'a'", "metadata"]),
         (b'{"prompt": "x", "id": true}', ["id = True"]),
-        (b'{"instruction": "translate", "input": "bonjour"}', ["'input'", "join"]),
         (b'{"prompt": "x", "a": ' + b"[" * 100 + b"]" * 100 + b"}", ["nested"]),
     ],
 )
@@ -205,7 +209,11 @@ def test_duplicate_prompts_without_ids_say_so(tmp_path):
         ("empty.jsonl", b"", "has no tasks"),
         ("blank.jsonl", b"\n \n", "has no tasks"),
         ("header.csv", b"prompt,answer\n", "has no tasks"),
-        ("tasks.txt", b"x", "is none of .jsonl, .csv, .parquet"),
+        ("tasks.txt", b"x", "is none of .jsonl, "),
+        ("tasks.xlsx", b"PK\x03\x04 and so on", "Excel"),
+        ("tasks.csv", "question\nx\n".encode("utf-16"), "UTF-16"),
+        ("zero.csv", b"question\nx\0\n", "line 2 holds a zero byte"),
+        ("folder.jsonl/none", None, "does not exist"),
         ("broken.parquet", b"x" * 100, "not a readable Parquet file"),
     ],
 )
@@ -259,7 +267,11 @@ def test_csv(tmp_path):
         ("prompt\nx\ny,z\n", ["line 3", "more cells"]),
         ('prompt\n"x\n', ["line 2", "not CSV"]),
         ("prompt,metadata\nx,{\n", ["line 2", "'metadata'", "JSON"]),
-        ("prompt\n" + "x" * 200_000 + "\n", ["line 2", "field limit"]),
+        ("prompt,level\nx,1\ny\n", ["line 3", "fewer cells"]),
+        ("prompt,level,prompt\nx,1,y\n", ["line 1", "two columns are called 'prompt'"]),
+        (",prompt\nsome words,x\n", ["line 2", "'some words'", "without a name"]),
+        ("prompt\nx\ry\nz\n", ["line 2", "line ends"]),
+        ("prompt\n" + "x" * 200_001 + "\n", ["line 2", "200,001 characters"]),
     ],
 )
 def test_bad_csv_is_named(tmp_path, content, words):
@@ -291,6 +303,21 @@ def test_parquet_bytes_are_refused(tmp_path):
     path = tmp_path / "tasks.parquet"
     parquet.write_table(pyarrow.Table.from_pylist([{"prompt": "x", "sound": b"RIFF"}]), path)
     assert "row 1: a field holds 4 bytes" in error_of(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("recipes/text/data/gsm8k_24.jsonl", 24),
+        ("recipes/text/data/arc_easy_24.jsonl", 24),
+        ("recipes/text/data/quickstart.jsonl", 3),
+        ("benchmarks/data/gsm8k_responses.jsonl", 227),
+        ("tests/fixtures/run_before/tasks.jsonl", 14),
+        ("tests/fixtures/reference_before/tasks.jsonl", 3),
+    ],
+)
+def test_every_task_file_of_the_repository_loads_as_it_is(request, name, count):
+    assert check_tasks(request.config.rootpath / name) == count
 
 
 def test_bundled_problems_load(request):
