@@ -7,11 +7,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from anyprefer.agents.material import Show, response_blocks, show_text, task_block, task_evidence_blocks, text_block
+from anyprefer.agents.material import Show, lay_out, response_blocks, show_text, task_block, task_evidence_blocks, text_block
 from anyprefer.backends.calls import CallSite
 from anyprefer.backends.client import ModelClient
 from anyprefer.config import AggregatorConfig
 from anyprefer.prompts import Prompt
+from anyprefer.shortening import shorten
 from anyprefer.types import Attempt, Candidate, Evidence, Knowledge, Task
 
 
@@ -56,18 +57,21 @@ class KnowledgeAggregator:
             return None
         site = CallSite(task.id, "aggregator", round_, "aggregate")
         nonce = site.nonce(self.model.calls.secret)
-        messages = self.prompt.fill({
+        messages = lay_out(self.model, lambda: self.prompt.fill({
             "field": self.field, "knowledge_chars": str(self.config.knowledge_chars), "task": task_block(task, nonce),
             "responses": response_blocks(candidates, nonce, evidence, self.evidence_chars, self.show),
             "evidence": task_evidence_blocks(evidence, nonce, self.evidence_chars),
             "history": text_block(_history(previous), "scores of the previous round", nonce) if previous else "",
-        })  # fmt: skip
+        }))  # fmt: skip
         notes = await self.model.structured(messages, site, notes_schema(self.config.knowledge_chars))
         return Knowledge(text=notes.text)
 
 
+_EXCERPT_CHARS = 160
+"""How much of a response stands beside its score in the last round."""
+
+
 def _history(previous: Attempt) -> str:
-    texts = {candidate.index: candidate.text for candidate in previous.candidates}
-    return "\n".join(
-        f"{verdict.score:.3g}/10: {' '.join(texts[verdict.candidate].split())[:160]}" for verdict in previous.verdicts
-    )
+    texts = {candidate.index: " ".join(candidate.text.split()) for candidate in previous.candidates}
+    lines = ((verdict.score, shorten(texts[verdict.candidate], _EXCERPT_CHARS)) for verdict in previous.verdicts)
+    return "\n".join(f"{score:.3g}/10: {text}" for score, text in lines)

@@ -6,11 +6,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from anyprefer.agents.material import Show, show_text, task_block, text_block
+from anyprefer.agents.material import Show, differ_unseen, lay_out, show_text, task_block, text_block
 from anyprefer.backends.calls import CallSite
 from anyprefer.backends.client import ModelClient
 from anyprefer.prompts import Prompt
-from anyprefer.types import Critique, PreferencePair, Task
+from anyprefer.shortening import watch_cuts
+from anyprefer.types import Critique, Message, PreferencePair, Task
+
+_SIDES = ("preferred response", "dispreferred response")
 
 
 class PairReview(BaseModel):
@@ -49,12 +52,20 @@ class RewardCritic:
             ModelError: The model failed; a missing score is never 0.
         """
         site = CallSite(task.id, "critic", round_, "critique")
-        nonce = site.nonce(self.model.calls.secret)
-        messages = self.prompt.fill({
-            "field": self.field, "examples": self.examples, "task": task_block(task, nonce),
-            "chosen": text_block(self.show(pair.chosen.output), "preferred response", nonce),
-            "rejected": text_block(self.show(pair.rejected.output), "dispreferred response", nonce),
-        })  # fmt: skip
-        review = await self.model.structured(messages, site, review_schema(self.analysis_chars))
+        review = await self.model.structured(self._messages(task, pair, site), site, review_schema(self.analysis_chars))
         analysis = f"Preferred: {review.preferred_analysis}\nDispreferred: {review.dispreferred_analysis}"
         return Critique(analysis=analysis, score=review.score)
+
+    def sees_no_difference(self, task: Task, pair: PreferencePair) -> bool:
+        """Whether the sides are too long for the critic, and differ only in what it is not shown; asks no model."""
+        with watch_cuts() as cuts:
+            self._messages(task, pair, CallSite(task.id, "critic", 0, "critique"))
+        return differ_unseen(pair, _SIDES, cuts, self.model.role, self.show)
+
+    def _messages(self, task: Task, pair: PreferencePair, site: CallSite) -> tuple[Message, ...]:
+        nonce = site.nonce(self.model.calls.secret)
+        return lay_out(self.model, lambda: self.prompt.fill({
+            "field": self.field, "examples": self.examples, "task": task_block(task, nonce),
+            "chosen": text_block(self.show(pair.chosen.output), _SIDES[0], nonce),
+            "rejected": text_block(self.show(pair.rejected.output), _SIDES[1], nonce),
+        }))  # fmt: skip

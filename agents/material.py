@@ -1,9 +1,12 @@
-"""How tasks, responses and findings are laid out in a prompt, each fenced with the call's nonce."""
+"""How tasks, responses and findings are laid out in a prompt, each fenced with the call's nonce, and all of it within limits."""
 
+import bisect
 from collections.abc import Callable, Sequence
 
-from anyprefer.prompts import clip, fence
-from anyprefer.types import Candidate, Ending, Evidence, Output, Task
+from anyprefer.backends.client import ModelClient
+from anyprefer.prompts import fence
+from anyprefer.shortening import fewest_tokens, look_alike, most_tokens, note_cuts, shorten, watch_cuts
+from anyprefer.types import Candidate, Cut, Ending, Evidence, Message, Output, PreferencePair, Task
 
 Show = Callable[[Output], str]
 """How a judging role sees an output; the application decides."""
@@ -15,20 +18,60 @@ def show_text(output: Output) -> str:
 
 
 TASK_CHARS = 24_000
-"""A longer task is cut in prompts of judging roles; the target always gets all of it."""
+"""A longer task is shortened in prompts of judging roles; the target always gets all of it."""
 
 RESPONSE_CHARS = 8_000
 """Likewise for one response."""
 
+LEAST_CHARS = 200
+"""No text is made shorter than this for a small context; what does not fit then is the endpoint's to refuse."""
+
+
+def lay_out(model: ModelClient, build: Callable[[], tuple[Message, ...]]) -> tuple[Message, ...]:
+    """A prompt for a model, with every text that was shortened noted down as read by its role.
+
+    Texts have limits of their own. Where the model's context is known and too small all the same, the longest texts are made
+    shorter, all to one length, until the prompt fits by a cautious estimate. A prompt that may fit stays as it is.
+
+    Args:
+        model: Who reads it.
+        build: Fills the prompt; called again for each length that is tried.
+    """
+    room = _room(model)
+    with watch_cuts(model.role) as cuts:
+        messages = build()
+    if room is not None and _count(fewest_tokens, messages) > room:
+
+        def tokens_at(chars: int) -> int:
+            with watch_cuts(most=chars):
+                return _count(most_tokens, build())
+
+        lengths = range(LEAST_CHARS, TASK_CHARS)
+        place = bisect.bisect_right(lengths, room, key=tokens_at)
+        with watch_cuts(model.role, lengths[max(place - 1, 0)]) as cuts:
+            messages = build()
+    note_cuts(cuts)
+    return messages
+
+
+def _room(model: ModelClient) -> int | None:
+    """Tokens of the model's context that its reply leaves, and at least a quarter; None where the context is not known."""
+    context = model.context_tokens
+    return None if context is None else max(context - model.max_tokens, context // 4)
+
+
+def _count(tokens: Callable[[str], int], messages: Sequence[Message]) -> int:
+    return sum(tokens(message.text) for message in messages)
+
 
 def task_block(task: Task, nonce: str) -> str:
     """The task's prompt."""
-    return fence(clip(task.text, TASK_CHARS), "task", nonce)
+    return fence(shorten(task.text, TASK_CHARS, "task"), "task", nonce)
 
 
-def text_block(text: str, label: str, nonce: str) -> str:
-    """Any other text, "(none)" where it is empty."""
-    return fence(clip(text, RESPONSE_CHARS) or "(none)", label, nonce)
+def text_block(text: str, label: str, nonce: str, what: str | None = None) -> str:
+    """Any other text, "(none)" where it is empty; `what` names it where it is shortened, else the label does."""
+    return fence(shorten(text, RESPONSE_CHARS, label if what is None else what) or "(none)", label, nonce)
 
 
 _ENDINGS: dict[Ending, str] = {
@@ -39,6 +82,25 @@ _ENDINGS: dict[Ending, str] = {
 }
 
 
+def response_name(index: int) -> str:
+    """What a candidate is called for people, wherever it stands in a prompt."""
+    return f"response {index + 1}"
+
+
+def differ_unseen(pair: PreferencePair, names: tuple[str, str], cuts: Sequence[Cut], role: str, show: Show) -> bool:
+    """Whether both sides of a pair were shortened for a role and differ only in what it was not shown.
+
+    Args:
+        pair: The pair.
+        names: What the cuts call the chosen and the rejected side.
+        cuts: Of the role's prompts, among others.
+        role: Who read them.
+        show: How the role sees an output.
+    """
+    chosen, rejected = (min((cut.chars for cut in cuts if (cut.role, cut.what) == (role, name)), default=0) for name in names)
+    return look_alike(show(pair.chosen.output), show(pair.rejected.output), (chosen, rejected))
+
+
 def response_blocks(
     candidates: Sequence[Candidate], nonce: str, evidence: Sequence[Evidence] = (), evidence_chars: int = 2000,
     show: Show = show_text,
@@ -46,9 +108,12 @@ def response_blocks(
     """The responses, numbered from 1 in the order given, each followed by the findings that concern it."""
     blocks = []
     for place, candidate in enumerate(candidates, start=1):
-        blocks.append(text_block(show(candidate.output), f"response {place}", nonce) + _ENDINGS[candidate.ending])
+        name = response_name(candidate.index)
+        blocks.append(text_block(show(candidate.output), f"response {place}", nonce, name) + _ENDINGS[candidate.ending])
         own = [item for item in evidence if item.candidate == candidate.index]
-        blocks += [evidence_block(item, f"{item.tool} on response {place}", nonce, evidence_chars) for item in own]
+        for item in own:
+            label, what = f"{item.tool} on response {place}", f"{item.tool} on {name}"
+            blocks.append(evidence_block(item, label, nonce, evidence_chars, what))
     return "\n\n".join(blocks)
 
 
@@ -58,7 +123,7 @@ def task_evidence_blocks(evidence: Sequence[Evidence], nonce: str, evidence_char
     return "\n\n".join(evidence_block(item, f"{item.tool} on the task", nonce, evidence_chars) for item in own)
 
 
-def evidence_block(item: Evidence, label: str, nonce: str, evidence_chars: int) -> str:
-    """One finding; a failed call says so."""
+def evidence_block(item: Evidence, label: str, nonce: str, evidence_chars: int, what: str | None = None) -> str:
+    """One finding; a failed call says so. `what` names it where it is shortened, else the label does."""
     content = item.text if item.ok else f"(the tool failed: {item.text})"
-    return fence(clip(content, evidence_chars), label, nonce)
+    return fence(shorten(content, evidence_chars, label if what is None else what), label, nonce)

@@ -5,11 +5,12 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from anyprefer.agents.material import task_block, text_block
+from anyprefer.agents.material import lay_out, task_block, text_block
 from anyprefer.backends.calls import CallSite
 from anyprefer.backends.client import ModelClient, complete_all
 from anyprefer.config import Feedback
 from anyprefer.prompts import Prompt
+from anyprefer.shortening import shorten
 from anyprefer.types import Attempt, Prompts, Task
 
 _Gradient = Annotated[str, Field(min_length=1, max_length=400)]
@@ -83,21 +84,26 @@ class PromptRewriter:
     async def _ask(self, task: Task, attempt: Attempt, prompt: Prompt, schema: type[_Reply]) -> _Reply:
         site = CallSite(task.id, "rewriter", attempt.round, prompt.name)
         nonce = site.nonce(self.model.calls.secret)
-        values = {
+        messages = lay_out(self.model, lambda: prompt.fill({
             "task": task_block(task, nonce), "outcome": text_block(_outcome(attempt), "outcome", nonce),
             "critique": text_block(attempt.critique.analysis, "critique", nonce),
             "target_guidance": text_block(attempt.prompts.target, "current guidance of the target", nonce),
             "judge_guidance": text_block(attempt.prompts.judge, "current guidance of the judge", nonce),
-        }  # fmt: skip
-        return await self.model.structured(prompt.fill(values), site, schema)
+        }))  # fmt: skip
+        return await self.model.structured(messages, site, schema)
+
+
+_SIDE_CHARS = 1500
+"""Longest response of the pair; the critique says what matters about it."""
 
 
 def _outcome(attempt: Attempt) -> str:
     scores = ", ".join(f"{verdict.score:.3g}" for verdict in attempt.verdicts)
     if attempt.pair is None:
         return f"No pair could be formed. Scores of the responses: {scores or 'none'}."
-    pair = attempt.pair
+    chosen = shorten(attempt.pair.chosen.text, _SIDE_CHARS, "preferred response")
+    rejected = shorten(attempt.pair.rejected.text, _SIDE_CHARS, "dispreferred response")
     return (
         f"Scores of the responses: {scores}. Reward of the pair: {attempt.reward:g}/10.\n\n"
-        f"Preferred response:\n{pair.chosen.text[:1500]}\n\nDispreferred response:\n{pair.rejected.text[:1500]}"
+        f"Preferred response:\n{chosen}\n\nDispreferred response:\n{rejected}"
     )

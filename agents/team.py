@@ -1,6 +1,6 @@
 """The team: every agent of a recipe over its models, prompts and tools."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,9 @@ from anyprefer.agents.critic import RewardCritic
 from anyprefer.agents.judges.base import Judge
 from anyprefer.agents.judges.builder import build_judge
 from anyprefer.agents.library import load_prompts, prompt_hashes
-from anyprefer.agents.material import Show
+from anyprefer.agents.material import Show, differ_unseen, response_name
 from anyprefer.agents.rewriter import PromptRewriter
-from anyprefer.agents.sampler import TargetSampler
+from anyprefer.agents.sampler import GivenSampler, TargetSampler
 from anyprefer.agents.tool_choice import ToolChooser
 from anyprefer.applications.base import Application, Sampler
 from anyprefer.applications.registry import find_application
@@ -23,7 +23,7 @@ from anyprefer.prompts import Prompt
 from anyprefer.recipe_tables import digest_of
 from anyprefer.tools.registry import build_tools
 from anyprefer.tools.toolbox import Toolbox
-from anyprefer.types import Attempt, Output, PreferenceRecord, Reasoning, RoleUsage, Task, text_of
+from anyprefer.types import Attempt, Cut, Output, PreferencePair, PreferenceRecord, Reasoning, RoleUsage, Task, text_of
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,27 @@ class Team:
     prompt_hashes: Mapping[str, str]
     recipe_digest: str
     """Over recipe and prompts: the same through every door."""
+
+    def find_unseen(self, task: Task, cuts: Sequence[Cut], pair: PreferencePair) -> str:
+        """Why the difference of a pair was seen by none who judged it; empty where it was seen.
+
+        Args:
+            task: What the sides answer.
+            cuts: Of the judge's prompts, among others.
+            pair: The pair.
+        """
+        chosen, rejected = (
+            "" if side.origin.candidate is None else response_name(side.origin.candidate) for side in (pair.chosen, pair.rejected)
+        )
+        show = shown(self.application, reasoning=self.recipe.judge.show_reasoning)
+        judges = [name for name in self.recipe.members() if name.partition(".")[0] == "judge"]
+        if all(differ_unseen(pair, (chosen, rejected), cuts, name, show) for name in judges):
+            reader = "judge"
+        elif self.recipe.critic.enabled and self.critic.sees_no_difference(task, pair):
+            reader = "critic"
+        else:
+            return ""
+        return f"The two responses differ only in the middle, which the {reader} was not shown: shorter responses are needed."
 
     async def record(self, task: Task, attempts: tuple[Attempt, ...], **outcome: Any) -> PreferenceRecord:
         """Write up what came of a task, with its cost so far."""
@@ -71,10 +92,13 @@ class _Target:
     prompt: Prompt
     application: Application
 
+    def sampler(self) -> Sampler:
+        """What the loop's candidates come from."""
+        existing = self.recipe.sampling.existing
+        return GivenSampler(self.application.same) if existing else self.application.sampler(self)
+
     def sample_replies(self) -> Sampler:
-        return TargetSampler(
-            self.models, self.prompt, self.recipe.sampling, self.recipe.target.request_n, same=self.application.same
-        )
+        return TargetSampler(self.models, self.prompt, self.recipe.sampling, self.recipe.pair, self.application.same)
 
 
 def build_team(recipe: Recipe, backends: Backends, calls: CallStore) -> Team:
@@ -105,11 +129,9 @@ def build_team(recipe: Recipe, backends: Backends, calls: CallStore) -> Team:
     return Team(
         recipe=recipe,
         application=application,
-        sampler=application.sampler(
-            _Target(recipe, (clients["target"], *backends.generators(calls)), prompts["sample"], application)
-        ),
+        sampler=_Target(recipe, (clients["target"], *backends.generators(calls)), prompts["sample"], application).sampler(),
         chooser=chooser,
-        toolbox=Toolbox(tools, recipe.tools.timeout_seconds, calls),
+        toolbox=Toolbox(tools, recipe.tools.timeout_seconds, calls, {name: recipe.tools.setup(name) for name in tools}),
         aggregator=aggregator,
         judge=judge,
         critic=RewardCritic(clients["critic"], prompts["critique"], field, recipe.examples, recipe.critic.analysis_chars, show),
@@ -135,6 +157,8 @@ def shown(application: Application, *, reasoning: bool = False) -> Show:
 
 def model_ids(recipe: Recipe, backends: Backends, calls: CallStore) -> dict[str, str]:
     """Role -> model, of the roles that work."""
-    names = (name for name in recipe.members() if name != "critic" or recipe.critic.enabled)
-    found = {name: backends.client(name, calls).model_id for name in names}
+    idle = () if recipe.critic.enabled else ("critic",)
+    if recipe.sampling.existing:
+        idle = (*idle, "target", "rewriter", *(name for name in recipe.members() if name.startswith("sampling.")))
+    found = {name: backends.client(name, calls).model_id for name in recipe.members() if name not in idle}
     return found | ({"judge": f"reference:{recipe.judge.reference}"} if recipe.judge.reference else {})

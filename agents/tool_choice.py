@@ -7,19 +7,20 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from anyprefer.agents.material import Show, response_blocks, show_text, task_block
+from anyprefer.agents.material import Show, lay_out, response_blocks, show_text, task_block
 from anyprefer.backends.calls import CallSite
 from anyprefer.backends.client import ModelClient, complete_all
 from anyprefer.config import ToolsConfig
-from anyprefer.prompts import Prompt, clip, fence
+from anyprefer.prompts import Prompt, fence
+from anyprefer.shortening import shorten
 from anyprefer.tools.base import Tool
 from anyprefer.types import Candidate, Message, Task, ToolCall
 
 _STRICT = ConfigDict(extra="forbid")
 _Why = Annotated[str, Field(max_length=160)]
 
-_PREVIEW_CHARS = 300
-"""How much of a response the judge sees while it chooses tools."""
+_EXCERPT_CHARS = 300
+"""How much of a response the judge sees while it chooses tools: its beginning and its end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class ToolChooser:
     field: str
     """The domain that the judge must know."""
     show: Show = show_text
-    """How the judge sees an output; it sees the beginning alone, so thoughts would hide the answer."""
+    """How the judge sees an output; it sees an excerpt alone, so thoughts would hide the answer."""
 
     async def choose_tools(self, task: Task, candidates: Sequence[Candidate], round_: int) -> tuple[ToolCall, ...]:
         """Choose tool calls with arguments; a candidate tool becomes one call per candidate.
@@ -56,11 +57,11 @@ class ToolChooser:
         """Let the model choose tools and write their arguments in one reply."""
         site = CallSite(task.id, "judge", round_, "choose_tools")
         nonce = site.nonce(self.model.calls.secret)
-        messages = self.choose_prompt.fill({
+        messages = lay_out(self.model, lambda: self.choose_prompt.fill({
             "field": self.field, "tools": describe_tools(self.tools), "max_calls": str(self.config.max_calls),
             "task": task_block(task, nonce),
-            "responses": response_blocks(candidates, nonce, show=lambda output: clip(self.show(output), _PREVIEW_CHARS)),
-        })  # fmt: skip
+            "responses": response_blocks(candidates, nonce, show=lambda output: shorten(self.show(output), _EXCERPT_CHARS)),
+        }))  # fmt: skip
         reply: Any = await self.model.structured(messages, site, choice_schema(self.tools, self.config.max_calls))
         return [ToolCall(tool=call.tool, args=call.args.model_dump(mode="json"), why=call.why) for call in reply.calls]
 
@@ -69,7 +70,8 @@ class ToolChooser:
         if not tool.Args.model_fields:
             return ToolCall(tool=name)
         site = CallSite(task.id, "judge", round_, f"fill_in/{name}")
-        messages = self._arguments_messages(name, tool, task, site.nonce(self.model.calls.secret))
+        nonce = site.nonce(self.model.calls.secret)
+        messages = lay_out(self.model, lambda: self._arguments_messages(name, tool, task, nonce))
         samples, temperature = self.config.samples, self.config.sample_temperature
         if samples > 1:
             replies = await self.model.structured_samples(messages, site, tool.Args, samples, temperature)

@@ -71,8 +71,3 @@ def fence(text: str, label: str, nonce: str) -> str:
         nonce: Unpredictable to the author of `text`; see `anyprefer.backends.client.CallSite.nonce`.
     """
     return f"<<{label} {nonce}>>\n{text.replace(nonce, '')}\n<<end {label} {nonce}>>"
-
-
-def clip(text: str, limit: int) -> str:
-    """Cut text to `limit` characters, saying so where it does."""
-    return text if len(text) <= limit else f"{text[:limit]}\n[cut: {len(text) - limit} more characters]"

@@ -1,6 +1,8 @@
 """The nodes: each calls one agent and returns what changed."""
 
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial, wraps
 from typing import Any, Literal, cast
 
 from langgraph.errors import NodeError
@@ -8,13 +10,47 @@ from langgraph.types import Command, interrupt
 from pydantic import ValidationError
 
 from anyprefer.agents.judges.base import Material
-from anyprefer.agents.outcome import best_of, form_pair, is_accepted, reasons_for_review
+from anyprefer.agents.outcome import best_of, best_pair_of, form_pair, is_accepted, reasons_for_review, whole_ones
 from anyprefer.agents.team import Team
-from anyprefer.errors import DataError, ModelError, ToolError
+from anyprefer.backends.troubles import failure_of
+from anyprefer.errors import AnypreferError, DataError, ModelError, ToolError
 from anyprefer.graph.state import SynthesisState
-from anyprefer.types import Attempt, Critique, Failure, PreferencePair, Prompts, Review
+from anyprefer.shortening import watch_cuts
+from anyprefer.types import Attempt, Candidate, Critique, Cut, PreferencePair, Prompts, Review
 
 Update = dict[str, Any]
+Node = Callable[["Nodes", SynthesisState], Awaitable[Update]]
+
+
+class NodeCrashedError(Exception):
+    """Raised when a node ends in an error that nobody foresaw.
+
+    Attributes:
+        node: Its name.
+        error: What it raised.
+        attempts: What the task had come to.
+    """
+
+    def __init__(self, node: str, error: Exception, attempts: tuple[Attempt, ...]) -> None:
+        super().__init__(f"{node}: {type(error).__name__}: {error}")
+        self.node = node
+        self.error = self.__cause__ = error
+        self.attempts = attempts
+
+
+def _noting_cuts(role: str) -> Callable[[Node], Node]:
+    """Make a node add to the round's cuts what was shortened for its model."""
+
+    def decorate(node: Node) -> Node:
+        @wraps(node)
+        async def work(self: "Nodes", state: SynthesisState) -> Update:
+            with watch_cuts(role) as cuts:
+                update = await node(self, state)
+            return {**update, "cuts": _join_cuts(state, cuts)} if cuts else update
+
+        return work
+
+    return decorate
 
 
 @dataclass(frozen=True)
@@ -29,54 +65,65 @@ class Nodes:
         candidates = await self.team.sampler.sample(task, prompts, round_)
         return {
             "candidates": candidates, "prompts": prompts, "round": round_, "tool_calls": (), "evidence": (), "knowledge": None,
-            "verdicts": (), "pair": None, "no_contrast": "", "critique": None, "review": None, "record": None,
+            "verdicts": (), "pair": None, "no_contrast": "", "critique": None, "review": None, "failure": None,
+            "record": None, "cuts": state.get("cuts", ()) if round_ else (),
         }  # fmt: skip
 
+    @_noting_cuts("judge")
     async def select_tools(self, state: SynthesisState) -> Update:
         """Let the judge choose tool calls."""
-        return {"tool_calls": await self.team.chooser.choose_tools(state["task"], state["candidates"], state["round"])}
+        return {"tool_calls": await self.team.chooser.choose_tools(state["task"], self._whole(state), state["round"])}
 
+    @_noting_cuts("tools")
     async def gather_evidence(self, state: SynthesisState) -> Update:
         """Run the chosen calls side by side."""
-        calls, task, candidates = state["tool_calls"], state["task"], state["candidates"]
+        calls, task, candidates = state["tool_calls"], state["task"], self._whole(state)
         return {"evidence": await self.team.toolbox.gather(calls, task, candidates, state["round"])}
 
+    @_noting_cuts("aggregator")
     async def aggregate_knowledge(self, state: SynthesisState) -> Update:
         """Distil the evidence, given the last round's scores."""
         previous = state["attempts"][-1] if state["attempts"] else None
         knowledge = await self.team.aggregator.aggregate(
-            state["task"], state["candidates"], state["evidence"], previous, state["round"]
+            state["task"], self._whole(state), state["evidence"], previous, state["round"]
         )
         return {"knowledge": knowledge}
 
+    @_noting_cuts("judge")
     async def score_candidates(self, state: SynthesisState) -> Update:
-        """Let the judge score every candidate."""
+        """Let the judge score every candidate that may stand in a pair."""
         material = Material(
             task=state["task"], evidence=state["evidence"], knowledge=state["knowledge"], guidance=state["prompts"].judge,
             round=state["round"],
         )  # fmt: skip
-        return {"verdicts": await self.team.judge.score(material, state["candidates"])}
+        return {"verdicts": await self.team.judge.score(material, self._whole(state))}
+
+    def _whole(self, state: SynthesisState) -> tuple[Candidate, ...]:
+        return whole_ones(state["candidates"], self.team.recipe.pair)
 
     async def form_pair(self, state: SynthesisState) -> Update:
         """Pick the pair by rank, or note why there is none."""
-        config, same = self.team.recipe.pair, self.team.application.same
-        pair, why_not = form_pair(state["task"], state["candidates"], state["verdicts"], config, state["round"], same)
+        task, config, same = state["task"], self.team.recipe.pair, self.team.application.same
+        find_unseen = partial(self.team.find_unseen, task, state.get("cuts", ()))
+        pair, why_not = form_pair(task, state["candidates"], state["verdicts"], config, state["round"], same, find_unseen)
         return {"pair": pair, "no_contrast": why_not}
 
     async def critique_pair(self, state: SynthesisState) -> Update:
         """Let the reward critic score the pair, and close the attempt; no pair needs no opinion."""
-        if state["pair"] is None:
-            critique = Critique(analysis=state["no_contrast"])
-        elif not self.team.recipe.critic.enabled:
-            critique = Critique(analysis="the recipe asks no critic")
-        else:
-            critique = await self.team.critic.critique(state["task"], state["pair"], state["round"])
-        return {"critique": critique, "attempts": [_attempt(state, critique)]}
+        with watch_cuts() as cuts:
+            if state["pair"] is None:
+                critique = Critique(analysis=state["no_contrast"])
+            elif not self.team.recipe.critic.enabled:
+                critique = Critique(analysis="the recipe asks no critic")
+            else:
+                critique = await self.team.critic.critique(state["task"], state["pair"], state["round"])
+        return {"critique": critique, "attempts": [_attempt(state, critique, cuts)]}
 
     async def rewrite_prompts(self, state: SynthesisState) -> Update:
-        """Turn the critique into the next round's prompts."""
-        prompts = await self.team.rewriter.rewrite(state["task"], state["attempts"][-1])
-        return {"prompts": prompts, "round": state["round"] + 1}
+        """Turn the critique into the next round's prompts; what was shortened for it belongs to that round."""
+        with watch_cuts() as cuts:
+            prompts = await self.team.rewriter.rewrite(state["task"], state["attempts"][-1])
+        return {"prompts": prompts, "round": state["round"] + 1, "cuts": tuple(cuts)}
 
     async def review_pair(self, state: SynthesisState) -> Update:
         """Wait for a person; runs again from its start when the decision is there.
@@ -101,31 +148,53 @@ class Nodes:
                 return {"review": review}
 
     async def record_preference(self, state: SynthesisState) -> Update:
-        """Keep the accepted attempt, or the best one of an exhausted task; a reviewer has the last word."""
-        attempts, review = state["attempts"], state.get("review")
-        best = best_of(attempts)
-        status = "accepted" if review or is_accepted(self.team.recipe, attempts[best]) else "exhausted"
-        if review is not None and review.decision == "reject":
-            status = "rejected"
-        place = None if attempts[best].pair is None else best
-        record = await self.team.record(state["task"], tuple(attempts), status=status, best_attempt=place, review=review)
+        """Keep the accepted attempt, or the best one of a task that ended without; a reviewer has the last word."""
+        attempts, review, failure = state.get("attempts", []), state.get("review"), state.get("failure")
+        best = best_pair_of(attempts)
+        status = "exhausted" if best is not None or failure is None else "failed"
+        if review or (best is not None and is_accepted(self.team.recipe, attempts[best])):
+            status = "rejected" if review and review.decision == "reject" else "accepted"
+        record = await self.team.record(
+            state["task"], tuple(attempts), status=status, best_attempt=best, review=review, error=failure
+        )
         return {"record": record}
 
-    async def record_failure(self, state: SynthesisState, error: NodeError) -> Command[Literal["__end__"]]:
-        """Turn the failure of a model into a failed record; what stops the run, or is a fault of ours, goes up.
+    async def record_failure(
+        self, state: SynthesisState, error: NodeError
+    ) -> Command[Literal["review_pair", "record_preference"]]:
+        """End the task where a model failed, with the best pair made so far; what stops the run, or is a fault of ours, goes up.
 
         Raises:
+            NodeCrashedError: An unexpected error, with the attempts made so far.
             BaseException: The node's own exception, where it does not concern this task alone.
         """
+        left = _left_open(state)
+        attempts = (*state.get("attempts", ()), *left)
         if not isinstance(error.error, ModelError | DataError | ToolError):
-            raise error.error
-        failure = Failure(kind=type(error.error).__name__, message=str(error.error), node=error.node)
-        attempts = tuple(state.get("attempts", ()))
-        return Command(
-            update={"record": await self.team.record(state["task"], attempts, status="failed", error=failure)}, goto="__end__"
-        )
+            if isinstance(error.error, AnypreferError) or not isinstance(error.error, Exception):
+                raise error.error
+            raise NodeCrashedError(error.node, error.error, attempts)
+        failure = failure_of(error.error, error.node)
+        best = best_pair_of(attempts)
+        asked = best is not None and reasons_for_review(self.team.recipe, state["task"].id, attempts[best])
+        return Command(update={"attempts": left, "failure": failure}, goto="review_pair" if asked else "record_preference")
 
 
-def _attempt(state: SynthesisState, critique: Critique) -> Attempt:
+def _attempt(state: SynthesisState, critique: Critique, cuts: Iterable[Cut] = ()) -> Attempt:
     parts = ("round", "prompts", "candidates", "tool_calls", "evidence", "knowledge", "verdicts", "pair")
-    return Attempt(critique=critique, **{name: state[name] for name in parts})  # type: ignore[literal-required]
+    return Attempt(
+        critique=critique,
+        cuts=_join_cuts(state, cuts),
+        **{name: state[name] for name in parts},  # type: ignore[literal-required]
+    )
+
+
+def _join_cuts(state: SynthesisState, cuts: Iterable[Cut]) -> tuple[Cut, ...]:
+    return tuple(dict.fromkeys((*state.get("cuts", ()), *cuts)))
+
+
+def _left_open(state: SynthesisState) -> list[Attempt]:
+    """The attempt of a pair that the critic could not score; none where no pair waits for its score."""
+    if state.get("pair") is None or state["critique"] is not None:
+        return []
+    return [_attempt(state, Critique(analysis="The critic failed, so the pair has no reward."))]

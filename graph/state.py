@@ -11,7 +11,9 @@ from anyprefer.types import (
     Attempt,
     Candidate,
     Critique,
+    Cut,
     Evidence,
+    Failure,
     Knowledge,
     PreferencePair,
     PreferenceRecord,
@@ -30,7 +32,7 @@ class SynthesisInput(TypedDict):
 
 
 class SynthesisState(TypedDict):
-    """Everything known about the task; the keys from `candidates` to `no_contrast` belong to the current round."""
+    """Everything known about the task; the keys from `candidates` to `cuts` belong to the current round."""
 
     task: Task
     prompts: Prompts
@@ -45,8 +47,12 @@ class SynthesisState(TypedDict):
     no_contrast: str
     """Why there is no pair; empty where there is one."""
     critique: Critique | None
+    cuts: tuple[Cut, ...]
+    """What was shortened for the round's models, and for the rewriter that led to it."""
     review: Review | None
     """A person's decision on the best pair; None where none was asked for."""
+    failure: Failure | None
+    """What ended the task early; None where nothing did."""
     attempts: Annotated[list[Attempt], operator.add]
     record: PreferenceRecord | None
 

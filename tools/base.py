@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypeVar
 
 from anyprefer.errors import ToolError
+from anyprefer.shortening import ends
 from anyprefer.types import Candidate, Finding, Task
 
 Scope = Literal["task", "candidate"]
@@ -130,8 +131,7 @@ class Tool(Generic[A, O]):
         if len(required) > 1 or fields[required[0]].annotation is not str:
             raise ToolError(f"{self.name!r} needs {', '.join(required)}: only a judge can choose these arguments")
         longest = next((part.max_length for part in fields[required[0]].metadata if hasattr(part, "max_length")), None)
-        text = task.text.strip().encode("utf-8", "replace").decode()
-        return self.Args.model_validate({required[0]: text[:longest]})
+        return self.Args.model_validate({required[0]: task_as_argument(task, longest)})
 
     async def run(self, args: A, case: Case) -> Finding | str:
         """Gather evidence.
@@ -150,6 +150,12 @@ class Tool(Generic[A, O]):
 
     async def aclose(self) -> None:
         """Release files, processes and connections; may be called twice."""
+
+
+def task_as_argument(task: Task, longest: int | None) -> str:
+    """A task's text for an argument of limited length: of a longer one both ends, since the question often stands at the end."""
+    text = task.text.strip().encode("utf-8", "replace").decode()
+    return text if longest is None or len(text) <= longest else " ".join(ends(text, longest - 1))
 
 
 def _name_by_tool(args: type[ToolArgs], name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from anyprefer.prompts import clip
+from anyprefer.shortening import shorten
 from anyprefer.tools.base import ToolArgs
 
 MAX_DESCRIPTION_CHARS = 300
@@ -53,7 +53,7 @@ def safe_name(text: str) -> str:
 def one_line(text: str, limit: int = MAX_DESCRIPTION_CHARS) -> str:
     """A foreign description as one line of bounded length."""
     flat = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return clip(flat, limit).replace("\n", " ")
+    return shorten(flat, limit)
 
 
 def sendable(args: ToolArgs) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from anyprefer.agents.judges.base import JudgeSetup, Material
-from anyprefer.agents.material import response_blocks, task_block, task_evidence_blocks, text_block
+from anyprefer.agents.material import lay_out, response_blocks, task_block, task_evidence_blocks, text_block
 from anyprefer.backends.calls import CallSite
-from anyprefer.backends.client import Completion, ModelClient
+from anyprefer.backends.client import ModelClient
 from anyprefer.backends.logprobs import expected_digits
+from anyprefer.backends.replies import Completion
 from anyprefer.config import JudgeConfig
 from anyprefer.prompts import Prompt
 from anyprefer.types import Candidate
@@ -41,7 +42,7 @@ async def take_look(
     """
     site = CallSite(material.task.id, "judge", material.round, f"score/{material.look}")
     nonce = site.nonce(setup.model.calls.secret)
-    messages = prompt.fill({**describe_material(setup, material, shown, nonce), **values})
+    messages = lay_out(setup.model, lambda: prompt.fill({**describe_material(setup, material, shown, nonce), **values}))
     expected = setup.config.expected_score
     sheet, completion = await setup.model.structured_completion(messages, site, schema, digits=expected)
     found: dict[str, Any] = sheet.model_dump()

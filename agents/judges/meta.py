@@ -5,16 +5,17 @@ The paper trains the judge on such comparisons; here they decide which judgement
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from anyprefer.agents.judges.base import Judgement, Material, Wrapper, ask_all, merge_judgements
-from anyprefer.agents.material import Show, response_blocks, show_text, task_block, text_block
+from anyprefer.agents.material import Show, lay_out, response_blocks, show_text, task_block, text_block
 from anyprefer.backends.calls import CallSite
 from anyprefer.backends.client import ModelClient
 from anyprefer.prompts import Prompt
-from anyprefer.types import Candidate
+from anyprefer.types import Candidate, Message
 
 
 class MetaVerdict(BaseModel):
@@ -48,15 +49,20 @@ class MetaJudge(Wrapper):
         for number, challenger in enumerate(judgements[1:], start=1):
             first, second = (best, challenger) if number % 2 else (challenger, best)
             site = CallSite(material.task.id, "judge", material.round, f"meta/{number}")
-            nonce = site.nonce(self.model.calls.secret)
-            messages = self.prompt.fill({
-                "task": task_block(material.task, nonce), "responses": response_blocks(candidates, nonce, show=self.show),
-                "judgement_a": text_block(_describe(first), "judgement A", nonce),
-                "judgement_b": text_block(_describe(second), "judgement B", nonce),
-            })  # fmt: skip
+            messages = lay_out(self.model, partial(self._fill, material, candidates, first, second, site))
             reply = await self.model.structured(messages, site, MetaVerdict)
             best = first if reply.better == "A" else second
         return best
+
+    def _fill(
+        self, material: Material, candidates: Sequence[Candidate], first: Judgement, second: Judgement, site: CallSite
+    ) -> tuple[Message, ...]:
+        nonce = site.nonce(self.model.calls.secret)
+        return self.prompt.fill({
+            "task": task_block(material.task, nonce), "responses": response_blocks(candidates, nonce, show=self.show),
+            "judgement_a": text_block(_describe(first), "judgement A", nonce),
+            "judgement_b": text_block(_describe(second), "judgement B", nonce),
+        })  # fmt: skip
 
 
 def _describe(judgement: Judgement) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from anyprefer.agents.judges.base import Judgement, Material, Wrapper
-from anyprefer.agents.material import task_block
+from anyprefer.agents.material import lay_out, task_block
 from anyprefer.backends.calls import CallSite
 from anyprefer.backends.client import ModelClient
 from anyprefer.prompts import Prompt
@@ -27,5 +27,5 @@ class OwnAnswer(Wrapper):
         """Asked for once per task: the site names no later round, so the journal has it from then on."""
         site = CallSite(task.id, "judge", 0, "own_answer")
         nonce = site.nonce(self.model.calls.secret)
-        messages = self.prompt.fill({"field": self.field, "task": task_block(task, nonce)})
+        messages = lay_out(self.model, lambda: self.prompt.fill({"field": self.field, "task": task_block(task, nonce)}))
         return (await self.model.complete(messages, site)).texts[0]

@@ -10,16 +10,17 @@ from anyprefer.types.content import Image, Message, Part, Reasoning, Text, ToolR
 from anyprefer.types.evidence import Evidence, Finding, Knowledge, ToolCall
 from anyprefer.types.output import Output, Reply, Trajectory, same_output
 from anyprefer.types.pair import PERSON, REFERENCE, Critique, Origin, PreferencePair, Review, Side, Verdict, disagree
-from anyprefer.types.record import RECORD_VERSION, Attempt, Failure, PreferenceRecord, Prompts, RoleUsage
+from anyprefer.types.record import RECORD_VERSION, Attempt, Cut, Failure, PreferenceRecord, Prompts, RoleUsage
 from anyprefer.types.task import Task, content_id
 
 VALUES: tuple[type[Value], ...] = (
     Text, Image, Reasoning, ToolUse, ToolResult, Message, Reply, Trajectory, Task, Candidate, ToolCall, Finding, Evidence,
-    Knowledge, Verdict, Origin, Side, PreferencePair, Critique, Prompts, Attempt, Review, RoleUsage, Failure, PreferenceRecord,
+    Knowledge, Verdict, Origin, Side, PreferencePair, Critique, Prompts, Cut, Attempt, Review, RoleUsage, Failure,
+    PreferenceRecord,
 )  # fmt: skip
 
 __all__ = [
-    "PERSON", "RECORD_VERSION", "REFERENCE", "VALUES", "Attempt", "Candidate", "Critique", "Ending", "Evidence", "Failure",
+    "PERSON", "RECORD_VERSION", "REFERENCE", "VALUES", "Attempt", "Candidate", "Critique", "Cut", "Ending", "Evidence", "Failure",
     "Finding", "Image", "Knowledge", "Message", "Origin", "Output", "Part", "PreferencePair", "PreferenceRecord", "Prompts",
     "Reasoning", "Reply", "Review", "RoleUsage", "Side", "Task", "Text", "ToolCall", "ToolResult", "ToolUse", "Trajectory",
     "Value", "Verdict", "content_id", "disagree", "ending_of", "images_of", "normalize", "same_output", "text_of",

@@ -13,17 +13,21 @@ Ending = Literal["complete", "cut", "filtered", "failed"]
 
 
 _WORDS: Mapping[Ending, str] = {
-    "complete": "stop end_turn eos eos_token stop_sequence tool_calls tool_use function_call",
-    "cut": "length max_tokens model_length max_output_tokens",
-    "filtered": "content_filter safety refusal recitation blocklist prohibited_content",
+    "complete": "stop end_turn eos eos_token stop_sequence tool_calls tool_use function_call complete completed",
+    "cut": "length max_tokens model_length max_output_tokens model_context_window_exceeded",
+    "filtered": (
+        "content_filter content_filtered safety refusal recitation blocklist prohibited_content spii image_safety "
+        "guardrail_intervened"
+    ),
 }
 _ENDINGS = {word: ending for ending, words in _WORDS.items() for word in words.split()}
 """A server's word for how a reply ended -> ours; a word that is not here is no good ending."""
 
 
 def ending_of(reason: str | None) -> Ending:
-    """What a finish reason means; a server that gives none is taken to have ended well."""
-    return "complete" if reason is None else _ENDINGS.get(reason.lower(), "failed")
+    """What a finish reason means, also as a member of an enumeration; a server that gives none is taken to have ended well."""
+    word = (reason or "stop").lower().rpartition(".")[2].removeprefix("finish_reason_")
+    return _ENDINGS.get(word, "failed")
 
 
 class Candidate(Value):
@@ -40,7 +44,10 @@ class Candidate(Value):
         """How the output reads, thoughts apart."""
         return self.output.text
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether it ended as its author meant it to."""
-        return self.ending == "complete"
+    def is_whole(self, *, or_cut: bool = False) -> bool:
+        """Whether it says something and ended as its author meant it to: no other output is a side of a pair.
+
+        Args:
+            or_cut: Whether one that its length limit stopped counts as well.
+        """
+        return (self.ending == "complete" or (or_cut and self.ending == "cut")) and bool(self.text.strip())

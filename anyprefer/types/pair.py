@@ -30,21 +30,21 @@ def disagree(first: Verdict, second: Verdict) -> bool | None:
 class Origin(Value):
     """Who wrote a side of a pair."""
 
-    kind: Literal["candidate", "reference", "person"]
-    """A model in the loop; whoever wrote the task's reference; a reviewer."""
+    kind: Literal["candidate", "given", "reference", "person"]
+    """A model in the loop; whoever wrote what the task gave to judge; whoever wrote the task's reference; a reviewer."""
     candidate: int | None = Field(default=None, ge=0)
-    """Of a candidate, its index within its round."""
+    """Of a candidate, sampled or given, its index within its round."""
     round: int | None = Field(default=None, ge=0)
-    """Of a candidate, the round of the loop that sampled it."""
+    """Likewise, the round of the loop that judged it."""
 
     @model_validator(mode="after")
     def _check_place(self) -> "Origin":
-        if (self.kind == "candidate") != (self.candidate is not None and self.round is not None):
+        if (self.kind in ("candidate", "given")) != (self.candidate is not None and self.round is not None):
             raise ValueError("a candidate has an index and a round, and nothing else has")
         return self
 
     def __str__(self) -> str:
-        return f"candidate {self.candidate} of round {self.round}" if self.kind == "candidate" else self.kind
+        return self.kind if self.candidate is None else f"{self.kind} {self.candidate} of round {self.round}"
 
 
 REFERENCE = Origin(kind="reference")

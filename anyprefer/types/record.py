@@ -1,9 +1,12 @@
 """The one result of a task, with its whole lineage."""
 
+import operator
+import re
 from typing import Final, Literal
 
 from pydantic import Field
 
+from anyprefer.redaction import quote
 from anyprefer.types.base import Value
 from anyprefer.types.candidate import Candidate
 from anyprefer.types.evidence import Evidence, Knowledge, ToolCall
@@ -23,6 +26,27 @@ class Prompts(Value):
     """How many rewrites led here."""
 
 
+class Cut(Value):
+    """A text that was too long for a prompt: who read it saw its beginning and its end."""
+
+    role: str
+    """Whose model read it, such as "judge"; "tools" where a tool shortened what it found."""
+    what: str
+    """Which text, such as "task", "response 2" of the round, or "calculator on response 2"."""
+    chars: int = Field(ge=1)
+    """Characters that were left out."""
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a judge or the critic read it, so that a verdict may rest on half a text."""
+        return self.role.partition(".")[0] in ("judge", "critic")
+
+    @property
+    def part(self) -> str:
+        """The same for all responses and for all judges of a panel, such as "judge: response"."""
+        return f"{self.role.partition('.')[0]}: {re.sub(r' [0-9]+$', '', self.what)}"
+
+
 class Attempt(Value):
     """Everything of one round of the loop."""
 
@@ -35,6 +59,14 @@ class Attempt(Value):
     verdicts: tuple[Verdict, ...] = ()
     pair: PreferencePair | None = None
     critique: Critique
+    cuts: tuple[Cut, ...] = Field(default=(), exclude_if=operator.not_)
+    """Texts that a model saw shortened. What a prompt quotes in excerpts by design is not among them: responses while tools are
+    chosen, those of the last round for the aggregator."""
+
+    @property
+    def shortened(self) -> frozenset[str]:
+        """What a judge or the critic saw shortened, as `Cut.part` calls it."""
+        return frozenset(cut.part for cut in self.cuts if cut.is_judged)
 
     @property
     def reward(self) -> float:
@@ -44,7 +76,7 @@ class Attempt(Value):
     def candidate_of(self, side: Side) -> Candidate | None:
         """The candidate that a side is; None where this round did not sample it."""
         origin = side.origin
-        if origin.kind != "candidate" or origin.round != self.round:
+        if origin.round != self.round:
             return None
         return next((candidate for candidate in self.candidates if candidate.index == origin.candidate), None)
 
@@ -69,6 +101,8 @@ class RoleUsage(Value):
     """Sum of the calls' durations; calls overlap, so this is not wall time."""
     cost_usd: float | None = 0.0
     """None as soon as one call's price is unknown."""
+    estimated: int = Field(default=0, exclude_if=operator.not_)
+    """Calls whose tokens are an estimate, since the endpoint did not count them."""
 
     def __add__(self, other: "RoleUsage") -> "RoleUsage":
         known = self.cost_usd is not None and other.cost_usd is not None
@@ -78,17 +112,25 @@ class RoleUsage(Value):
             completion_tokens=self.completion_tokens + other.completion_tokens,
             seconds=self.seconds + other.seconds,
             cost_usd=(self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None,
+            estimated=self.estimated + other.estimated,
         )
 
 
 class Failure(Value):
-    """Why a task has no pair."""
+    """What ended a task early."""
 
     kind: str
     """The exception's class name."""
     message: str
     node: str
     """The graph node that failed."""
+    cause: str = Field(default="", exclude_if=operator.not_)
+    """One line that is the same for every task that it happened to; records of before have none."""
+
+    @property
+    def reason(self) -> str:
+        """One line to count by: the cause, or what is known in its place."""
+        return self.cause or quote(self.message)
 
 
 class PreferenceRecord(Value):
@@ -97,13 +139,15 @@ class PreferenceRecord(Value):
     version: Literal[2] = RECORD_VERSION
     task: Task
     status: Literal["accepted", "exhausted", "rejected", "failed"]
-    """With a good pair; out of rounds without one; turned down by a reviewer; without any result."""
+    """With a good pair; out of rounds, or ended by an error, with at best a pair that is not good enough; turned down by a
+    reviewer; ended by an error without any pair."""
     attempts: tuple[Attempt, ...] = ()
     best_attempt: int | None = None
     """Index into `attempts`: the accepted one, or the best of an exhausted task; None where no attempt made a pair."""
     review: Review | None = None
     """A person's decision, where one was asked for."""
     error: Failure | None = None
+    """What ended the task before it was accepted or out of rounds; it may have a pair all the same."""
     models: dict[str, str] = Field(default_factory=dict)
     """Role -> model identifier."""
     prompt_hashes: dict[str, str] = Field(default_factory=dict)
@@ -112,6 +156,11 @@ class PreferenceRecord(Value):
     cost_usd: float | None = None
     seed: int | None = None
     recipe_digest: str = ""
+
+    @property
+    def shortened(self) -> frozenset[str]:
+        """What a judge or the critic saw shortened in any round, as `Cut.part` calls it."""
+        return frozenset(part for attempt in self.attempts for part in attempt.shortened)
 
     @property
     def best(self) -> Attempt | None:

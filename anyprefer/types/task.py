@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from anyprefer.types.base import Value
 from anyprefer.types.content import Image, Message, images_of, text_of
-from anyprefer.types.output import Output
+from anyprefer.types.output import Output, Reply, Trajectory
 
 
 class Task(Value):
@@ -27,6 +27,9 @@ class Task(Value):
     """What the target may call, each as a JSON schema of a function (`name`, `description`, `parameters`)."""
     reference: Output | None = None
     """A trusted output, used as the chosen side when the recipe says so; a text stands for the reply that says it."""
+    given: tuple[Output, ...] = Field(default=(), exclude_if=lambda outputs: not outputs)
+    """Outputs to judge instead of sampling any, in the order in which a judge sees them; empty, and left out of the JSON, where
+    the target is to be asked."""
     application: str = "text"
     """Which kind of task it is: the name of an application (`anyprefer.applications`)."""
     metadata: dict[str, Any] = Field(default_factory=dict)
@@ -39,7 +42,7 @@ class Task(Value):
         if self.messages[-1].role not in ("user", "tool"):
             raise ValueError(f"the last message of prompt has role {self.messages[-1].role!r}: it must be 'user'")
         if not self.id:
-            object.__setattr__(self, "id", content_id(self.prompt, self.tools))
+            object.__setattr__(self, "id", content_id(self.prompt, self.tools, self.given))
         return self
 
     @property
@@ -64,10 +67,16 @@ class Task(Value):
         return self.reference.text if self.reference is not None else ""
 
 
-def content_id(prompt: str | Iterable[Message], tools: Iterable[dict[str, Any]] = ()) -> str:
-    """24 hexadecimal digits that name a prompt by its content: its texts, the hashes of its pictures, its calls and its tools."""
+def content_id(
+    prompt: str | Iterable[Message], tools: Iterable[dict[str, Any]] = (), given: Iterable[Reply | Trajectory] = ()
+) -> str:
+    """24 hexadecimal digits that name a prompt by its content: its texts, the hashes of its pictures, its calls and its tools.
+
+    Outputs that are given with it count as well.
+    """
     text = prompt if isinstance(prompt, str) else "\0".join(f"{message.role}\0{_content(message)}" for message in prompt)
     parts = [text, *(json.dumps(tool, sort_keys=True) for tool in tools)]
+    parts += [output.model_dump_json() for output in given]
     return hashlib.sha256("\0\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 

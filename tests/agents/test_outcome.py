@@ -1,5 +1,7 @@
 """No input makes a degenerate pair, and every side is known by who wrote it."""
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,14 +40,15 @@ def test_pair_has_contrast_or_there_is_a_reason(
     assert (pair is None) == bool(why_not)
     if pair is not None:
         assert normalize(pair.chosen.text) != normalize(pair.rejected.text)
-        _check_side(pair.rejected, rows, allowed={"complete", "cut"})
+        allowed = {"complete", "cut"} if config.allow_truncated else {"complete"}
+        _check_side(pair.rejected, rows, allowed)
         if config.chosen == "reference":
             assert (pair.chosen.origin, pair.chosen.score, pair.chosen.text) == (REFERENCE, None, ref)
             assert pair.margin is None
         else:
             assert pair.margin is not None
             assert pair.margin >= config.min_margin
-            _check_side(pair.chosen, rows, allowed={"complete", "cut"} if config.allow_truncated else {"complete"})
+            _check_side(pair.chosen, rows, allowed)
 
 
 def _check_side(side: Side, rows: list[tuple[str, float, Ending, bool]], allowed: set[str]) -> None:
@@ -80,6 +83,33 @@ def test_middle_ranks_are_taken_when_asked_for() -> None:
     pair, _ = form_pair(Task(prompt="q"), candidates, verdicts, PairConfig(chosen_rank=3, rejected_rank=5), 0)
     assert pair is not None
     assert (pair.chosen.text, pair.rejected.text) == ("text 4", "text 0")
+
+
+@pytest.mark.parametrize("chosen", ["best", "reference"])
+def test_the_reason_counts_what_is_not_whole_and_names_the_key(chosen: Literal["best", "reference"]) -> None:
+    rows: list[tuple[str, Ending]] = [("a", "cut"), ("b", "cut"), ("", "cut"), ("c", "filtered"), ("d", "failed")]
+    candidates = [Candidate(index=i, output=text, ending=ending) for i, (text, ending) in enumerate(rows)]
+    pair, why_not = form_pair(Task(prompt="q", reference="r"), candidates, [], PairConfig(chosen=chosen), 0)
+    assert pair is None
+    assert why_not == (
+        "Only 0 different whole responses came back, too few to rank and pair. Not whole: 2 stopped by target.max_tokens (raise "
+        "it, or ask for shorter responses), 1 that thought up to target.max_tokens and had no token left to answer (raise it), "
+        "1 held back by the provider's filter, 1 ended in an error."
+    )
+
+
+def test_a_difference_that_nobody_saw_makes_no_pair() -> None:
+    candidates = [Candidate(index=i, output=f"text {i}") for i in range(2)]
+    verdicts = [Verdict(candidate=i, analysis="x", score=9 - 5 * i) for i in range(2)]
+    seen: list[PreferencePair] = []
+
+    def find_unseen(pair: PreferencePair) -> str:
+        seen.append(pair)
+        return "nobody saw it"
+
+    found = form_pair(Task(prompt="q"), candidates, verdicts, PairConfig(), 0, find_unseen=find_unseen)
+    assert found == (None, "nobody saw it")
+    assert [(pair.chosen.text, pair.rejected.text) for pair in seen] == [("text 0", "text 1")]
 
 
 def test_missing_reference_is_said() -> None:

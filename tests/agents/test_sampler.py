@@ -9,7 +9,7 @@ from loopback import LoopbackModel, recipe_data
 from anyprefer.agents.team import build_team
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.backends.providers import Backends
-from anyprefer.errors import DataError
+from anyprefer.errors import DataError, MalformedReplyError
 from anyprefer.recipes import parse_recipe
 from anyprefer.types import Candidate, Image, Message, Prompts, Reply, Task, Text
 
@@ -23,9 +23,12 @@ CHAT = Task(
 )
 
 
-def sample(model: LoopbackModel, task: Task, prompts: Prompts, **target: Any) -> tuple[Candidate, ...]:
+def sample(
+    model: LoopbackModel, task: Task, prompts: Prompts, pair: dict[str, Any] | None = None,
+    sampling: dict[str, Any] | None = None, **target: Any,
+) -> tuple[Candidate, ...]:  # fmt: skip
     async def main() -> tuple[Candidate, ...]:
-        recipe = parse_recipe(recipe_data(model.url, target=target))
+        recipe = parse_recipe(recipe_data(model.url, target=target, pair=pair or {}, sampling=sampling or {}))
         async with Backends(recipe) as backends:
             return await build_team(recipe, backends, MemoryCalls()).sampler.sample(task, prompts, 0)
 
@@ -82,12 +85,53 @@ def test_equal_answers_count_once_whatever_was_thought() -> None:
         assert sum(body.get("n") or 1 for body in model.requests) == 5 + 3 * 4
 
 
-def test_a_response_that_is_only_a_thought_is_drawn_again() -> None:
+def test_a_response_that_is_only_a_thought_is_drawn_again_and_kept_behind_the_whole_ones() -> None:
     with LoopbackModel() as model:
         model.replies[None] = lambda body, choice: "<think>never done" if choice % 2 else f"Answer {choice} {body['seed']}"
         candidates = sample(model, CHAT, Prompts())
-        assert len(candidates) == 5
-        assert all(one.text.startswith("Answer") and one.ending == "complete" for one in candidates)
+        assert [one.index for one in candidates] == list(range(8))
+        assert all(one.text.startswith("Answer") and one.ending == "complete" for one in candidates[:5])
+        assert {(one.text, one.output.reasoning, one.ending) for one in candidates[5:]} == {("", "never done", "cut")}
+        assert [body.get("n") or 1 for body in model.requests] == [5, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("ending", "allow_truncated", "num_draws"),
+    [("length", False, 20), ("length", True, 5), ("content_filter", True, 20), ("oom", False, 20), ("stop", False, 5)],
+)
+def test_what_may_stand_in_no_pair_is_drawn_again(ending: str, allow_truncated: bool, num_draws: int) -> None:
+    with LoopbackModel() as model:
+        model.finish = lambda body, choice: ending
+        candidates = sample(model, CHAT, Prompts(), pair={"allow_truncated": allow_truncated})
+        assert sum(body.get("n") or 1 for body in model.requests) == len(candidates) == num_draws
+
+
+def test_equal_texts_of_broken_replies_take_no_place_of_a_whole_one() -> None:
+    with LoopbackModel() as model:
+        model.replies[None] = lambda body, choice: "The same."
+        model.finish = lambda body, choice: "length" if choice == 0 else "stop"
+        candidates = sample(model, CHAT, Prompts(), sampling={"num_candidates": 2, "max_resamples": 1})
+        assert [one.ending for one in candidates] == ["complete", "cut", "cut"]
+
+
+@pytest.mark.parametrize(
+    ("text", "ending", "says"),
+    [
+        ("<think>hm", "length", "thought for up to 77 tokens a response and had none left to answer: raise target.max_tokens"),
+        ("", "length", "thought for up to 77 tokens a response and had none left to answer: raise target.max_tokens"),
+        ("", "content_filter", r"gave no response that says anything \(20 held back by the provider's filter\)"),
+        (" ", "stop", "gave only empty responses: check its chat template"),
+    ],
+)
+def test_where_no_response_says_anything_the_error_says_why(text: str, ending: str, says: str) -> None:
+    with LoopbackModel() as model:
+        model.replies[None] = lambda body, choice: text
+        model.finish = lambda body, choice: ending
+        with pytest.raises(MalformedReplyError, match=says) as caught:
+            sample(model, CHAT, Prompts(), max_tokens=77)
+        assert CHAT.id in str(caught.value)
+        assert caught.value.cause
+        assert CHAT.id not in caught.value.cause
 
 
 def test_tools_of_a_task_reach_the_target_and_its_calls_come_back() -> None:

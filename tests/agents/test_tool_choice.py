@@ -15,6 +15,7 @@ from anyprefer.agents.tool_choice import ToolChooser, choice_schema, merge_argum
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.backends.providers import Backends
 from anyprefer.recipes import parse_recipe
+from anyprefer.shortening import watch_cuts
 from anyprefer.tools.base import Tool, ToolArgs
 from anyprefer.tools.registry import build_tools
 from anyprefer.types import Candidate, Reply, Task, ToolCall
@@ -53,11 +54,14 @@ def test_a_candidate_tool_becomes_a_call_for_each_candidate_and_no_call_is_made_
     assert [(one.tool, one.candidate, one.why) for one in found] == [("calculator", i, "sums") for i in range(3)]
 
 
-def test_the_judge_sees_the_beginning_of_each_response_and_no_thought(model: LoopbackModel) -> None:
-    long = [Candidate(index=i, output=Reply.of(f"{i}" * 400, reasoning="a thought")) for i in range(2)]
-    choose(model, {"names": ["calculator"]}, long)
-    assert responses_in(model.requests[0]) == [f"{str(i) * 300}\n[cut: 100 more characters]" for i in range(2)]
+def test_the_judge_sees_both_ends_of_each_response_and_no_thought(model: LoopbackModel) -> None:
+    long = [Candidate(index=i, output=Reply.of(f"{i}" * 400 + " so 7", reasoning="a thought")) for i in range(2)]
+    with watch_cuts() as cuts:
+        choose(model, {"names": ["calculator"]}, long)
+    mark = " [... 155 characters left out ...] "
+    assert responses_in(model.requests[0]) == [f"{str(i) * 125}{mark}{str(i) * 120} so 7" for i in range(2)]
     assert "a thought" not in prompt_of(model.requests[0])
+    assert cuts == [], "an excerpt is no cut: nobody judges by it"
 
 
 def test_the_judge_sees_a_response_as_the_application_shows_it(model: LoopbackModel) -> None:

@@ -180,25 +180,49 @@ def test_judges_see_thoughts_only_where_the_recipe_says_so(model: LoopbackModel)
         assert [one.text for one in record.best.candidates] == [f"Answer {i}" for i in range(5)]
 
 
-def test_filtered_responses_stand_on_neither_side(model: LoopbackModel) -> None:
+def test_responses_that_are_not_whole_are_kept_and_neither_judged_nor_paired(model: LoopbackModel) -> None:
     endings = ["stop", "content_filter", "length", "stop", "error"]
-    model.replies[None] = lambda body, choice: f"text {choice} of {body['seed'] % 100}"
+    model.replies[None] = lambda body, choice: f"text {choice} of {body['seed']}"
     model.finish = lambda body, choice: endings[choice] if body.get("response_format") is None else "stop"
     record, _ = run_task(model, Task(prompt="Hello?"))
+    broken = ["filtered", "cut", "failed", "filtered", "cut", "filtered"]
     for attempt in record.attempts:
-        assert [one.ending for one in attempt.candidates] == ["complete", "filtered", "cut", "complete", "failed"]
-        if attempt.pair is not None:
-            assert attempt.pair.chosen.origin.candidate in (0, 3)
-            assert attempt.pair.rejected.origin.candidate in (0, 2, 3)
+        assert [one.ending for one in attempt.candidates] == ["complete"] * 5 + broken
+        assert [one.candidate for one in attempt.verdicts] == [0, 1, 2, 3, 4]
+    judged = next(body for body in model.requests if "ScoreSheet" in str(body.get("response_format")))
+    assert responses_in(judged) == [one.text for one in record.attempts[0].candidates[:5]]
+    assert record.status == "accepted"
+
+
+@pytest.mark.parametrize(("ending", "says"), [("length", "20 stopped by target.max_tokens"), ("content_filter", "20 held back")])
+def test_without_a_whole_response_nobody_is_asked_and_the_reason_names_the_key(
+    model: LoopbackModel, ending: str, says: str
+) -> None:
+    model.finish = lambda body, choice: ending if body.get("response_format") is None else "stop"
+    record, nodes = run_task(model, Task(prompt="Hello?"), loop={"max_rounds": 0})
+    assert nodes == ["sample_candidates", "form_pair", "critique_pair", "record_preference"]
+    assert (record.status, record.best_attempt, len(record.attempts[0].candidates)) == ("exhausted", None, 20)
+    assert says in record.attempts[0].critique.analysis
+    assert set(model.titles()) == {None}
+
+
+def test_a_single_whole_response_is_judged_against_a_reference(model: LoopbackModel) -> None:
+    model.finish = lambda body, choice: "stop" if body.get("response_format") or choice == 0 else "length"
+    model.replies["ScoreSheet"] = lambda body, choice: {"analyses": ["x"], "scores": [4]}
+    task, sampling = Task(prompt="2 + 2?", reference="It is 4."), {"num_candidates": 2, "max_resamples": 0}
+    for chosen, paired in (("reference", True), ("best", False)):
+        record, _ = run_task(model, task, pair={"chosen": chosen}, sampling=sampling, loop={"max_rounds": 0})
+        assert (record.status == "accepted") == paired
+    assert "Only 1 different whole responses" in record.attempts[0].critique.analysis
 
 
 @pytest.mark.parametrize("node_schema", ["ToolChoice", "Notes", "ScoreSheet", "PairReview", "JointRewrite"])
-def test_nonsense_in_any_node_becomes_a_failed_record_that_says_where(model: LoopbackModel, node_schema: str) -> None:
+def test_nonsense_in_any_node_ends_the_task_and_says_where(model: LoopbackModel, node_schema: str) -> None:
     model.replies["ToolChoice"] = lambda body, choice: {"calls": [{"tool": "calculator", "why": "sums", "args": {}}]}
     model.replies["PairReview"] = review(2)
     model.replies[node_schema] = lambda body, choice: "I would rather not."
     record, _ = run_task(model, Task(prompt="Hello?"), tools={"names": ["calculator"]})
-    assert record.status == "failed"
+    assert record.status == ("exhausted" if node_schema in ("PairReview", "JointRewrite") else "failed")
     assert record.error is not None
     assert record.error.kind == "MalformedReplyError"
     assert "I would rather not." in record.error.message
@@ -208,13 +232,6 @@ def test_nonsense_in_any_node_becomes_a_failed_record_that_says_where(model: Loo
     }  # fmt: skip
     assert record.error.node == nodes[node_schema]
     assert model.titles().count(node_schema) == 2
-
-
-def test_failure_in_a_later_round_keeps_the_paid_attempts(model: LoopbackModel) -> None:
-    model.replies["PairReview"] = review(2)
-    model.before = lambda body: 400 if len(model.requests) > 5 else None
-    record, _ = run_task(model, Task(prompt="Hello?"))
-    assert (record.status, len(record.attempts)) == ("failed", 1)
 
 
 def test_one_malformed_reply_is_repaired_and_both_calls_are_counted(model: LoopbackModel) -> None:

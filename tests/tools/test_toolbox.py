@@ -7,9 +7,10 @@ import pytest
 from pydantic import Field
 
 from anyprefer.backends.calls import CallSite, MemoryCalls, StoredCall, call_key
+from anyprefer.shortening import shorten, watch_cuts
 from anyprefer.tools.base import NoOptions, Tool, ToolArgs
 from anyprefer.tools.toolbox import Toolbox
-from anyprefer.types import Candidate, Finding, Task, Text, ToolCall, Trajectory
+from anyprefer.types import Candidate, Cut, Finding, Task, Text, ToolCall, Trajectory
 
 TASK = Task(prompt="Which is longest?")
 RESPONSES = (Candidate(index=0, output="one"), Candidate(index=1, output="two words"))
@@ -42,6 +43,7 @@ class Length(Tool["Length.Args", NoOptions]):
         results = {
             "crash": lambda: 1 / 0,
             "text": lambda: "just text",
+            "long": lambda: shorten("x" * 1000, 100, "page"),
             "nothing": lambda: None,
             "surrogate": lambda: Finding(content=(Text(text="odd \ud800"), Text(text="more"))),
             "verdict": lambda: Finding(content="right", supports=True),
@@ -126,6 +128,16 @@ async def test_a_failed_call_is_a_silent_finding_that_says_why(tool, calls, want
     assert not evidence.ok
     assert evidence.finding == Finding(content=evidence.text)
     assert await gather(tool, calls, wanted, seconds=0.2) == (evidence,)
+
+
+async def test_what_a_tool_shortened_is_told_again_where_the_call_is_not_made_again(tool, calls):
+    for _ in range(2):
+        with watch_cuts("tools") as cuts:
+            short, long = await gather(tool, calls, call(0), call(1, trouble="long"))
+        assert cuts == [Cut(role="tools", what="page of length on response 2", chars=950)]
+    assert tool.runs == 2
+    assert (short.text, len(long.text)) == ("3 characters", 85)
+    assert [stored.reply.get("cuts") is None for stored in calls.calls.values()] == [True, False]
 
 
 async def test_what_no_file_can_hold_is_replaced(tool, calls):

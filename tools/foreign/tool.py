@@ -7,13 +7,13 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from anyprefer.errors import ConfigError, ToolError
-from anyprefer.prompts import clip
-from anyprefer.tools.base import Case, Scope, Tool, ToolOptions
+from anyprefer.shortening import shorten
+from anyprefer.tools.base import Case, Scope, Tool, ToolOptions, task_as_argument
 from anyprefer.tools.schema_args import ForeignArgs, Schema, make_args, one_line, required_text, sendable
 from anyprefer.types import Finding, Task
 
 MAX_RESULT_CHARS = 100_000
-"""Longest result that is kept; `tools.evidence_chars` cuts further for prompts."""
+"""Longest result that is kept; `tools.evidence_chars` shortens further for prompts."""
 
 
 class ForeignOptions(ToolOptions):
@@ -68,8 +68,7 @@ class ForeignTool(Tool[ForeignArgs, ForeignOptions]):
         if self._default is None:
             raise ToolError(f"{self.name!r} needs {', '.join(self._required)}: only a judge can choose these arguments")
         key, longest = self._default
-        text = task.text.strip().encode("utf-8", "replace").decode()
-        return self.Args.model_validate({key: text[:longest]} if key else {})
+        return self.Args.model_validate({key: task_as_argument(task, longest)} if key else {})
 
     async def run(self, args: ForeignArgs, case: Case) -> Finding:
         """Call the tool.
@@ -80,7 +79,7 @@ class ForeignTool(Tool[ForeignArgs, ForeignOptions]):
         arguments = sendable(args)
         if self._response_argument is not None:
             arguments[self._response_argument] = case.response(self.name).text.encode("utf-8", "replace").decode()
-        return Finding(content=clip(await self._call(arguments), MAX_RESULT_CHARS) or "(the tool returned nothing)")
+        return Finding(content=shorten(await self._call(arguments), MAX_RESULT_CHARS, "result") or "(the tool returned nothing)")
 
     async def _call(self, arguments: dict[str, Any]) -> str:
         raise NotImplementedError

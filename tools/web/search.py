@@ -15,6 +15,7 @@ from yarl import URL
 
 from anyprefer.backends.weights import cache_dir
 from anyprefer.errors import ConfigError, ToolError
+from anyprefer.shortening import shorten
 from anyprefer.tools.base import Case, Tool, ToolArgs, ToolOptions
 from anyprefer.tools.corpus.search import CorpusSearch, quote
 from anyprefer.tools.web.cache import WebCache
@@ -143,7 +144,7 @@ class WebSearch(Tool["WebSearch.Args", "WebSearch.Options"]):
                 link = str(check_url(_target_of(item["href"]), self.options.private_hosts))
             except ToolError:
                 continue
-            texts = {key: item[key][:MAX_SNIPPET_CHARS] for key in ("title", "body")}
+            texts = {key: shorten(item[key], MAX_SNIPPET_CHARS) for key in ("title", "body")}
             results.append({**texts, "href": link})
         if not results:
             raise SearchFailed("the search engine gave only results whose links lead to no public page")
@@ -151,10 +152,10 @@ class WebSearch(Tool["WebSearch.Args", "WebSearch.Options"]):
 
     async def _read_pages(self, results: list[Result]) -> list[str]:
         links = [item["href"] for item in results[: self.options.max_pages]]
-        texts = await asyncio.gather(*(self._read_page(link) for link in links))
+        texts = await asyncio.gather(*(self._read_page(rank, link) for rank, link in enumerate(links, start=1)))
         return [f"[page of {rank}]\n{text}" for rank, text in enumerate(texts, start=1)]
 
-    async def _read_page(self, link: str) -> str:
+    async def _read_page(self, rank: int, link: str) -> str:
         """A page's text from the cache or the web; a page that cannot be read says so and spoils nothing else."""
         text = await asyncio.to_thread(self._cache.get, "page", link)
         if text is None:
@@ -163,7 +164,7 @@ class WebSearch(Tool["WebSearch.Args", "WebSearch.Options"]):
             except ToolError as error:
                 return f"(not read: {error})"
             await asyncio.to_thread(self._cache.put, text, "page", link)
-        return str(text)[: self.options.page_chars] or "(no text)"
+        return shorten(str(text), self.options.page_chars, f"page {rank}") or "(no text)"
 
     async def _ask_corpus(self, query: str, num_results: int, reason: str) -> Finding:
         if self._corpus is None:

@@ -88,6 +88,7 @@ def test_an_unreadable_verdict_is_an_error_and_no_score(model: LoopbackModel, me
 
 
 def test_a_failed_look_does_not_cancel_the_others(model: LoopbackModel) -> None:
+    model.replies["Score"] = lambda body, choice: {"analysis": "x", "score": 5}
     model.before = lambda body: 400 if TEXTS[0] in prompt_of(body) else None
     with pytest.raises(Exception, match="400"):
         judge(model, method="pointwise")
