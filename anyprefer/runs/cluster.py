@@ -24,8 +24,8 @@ from anyprefer.errors import AnypreferError, ConfigError, DataError
 from anyprefer.recipes import parse_recipe
 from anyprefer.runs.folder import RunFolder
 from anyprefer.runs.index import Tally
+from anyprefer.runs.live import Stop
 from anyprefer.runs.postgres import PostgresJournal, PostgresStore, open_schema
-from anyprefer.runs.runner import Stop
 from anyprefer.runs.synthesizer import Synthesizer
 from anyprefer.types import PreferenceRecord, RoleUsage, Task
 
@@ -80,7 +80,7 @@ class BlockWorker:
                 try:
                     made += await _put_record(self._journal, record)
                 except DataError as error:  # a model or a tool gave what nothing can store
-                    made += await _put_record(self._journal, await self._synthesizer.fail(record.task, error))
+                    made += await _put_record(self._journal, await self._synthesizer.salvage(record, error))
 
         await complete_all(work() for _ in range(min(self._recipe.run.concurrency, len(tasks))))
         return made

@@ -101,9 +101,14 @@ async def estimate_session(session: Session, pilot: int, progress: Progress, *, 
 
     Raises:
         ConfigError: The recipe's models cannot do what it asks of them.
+        ModelError: An endpoint does not answer, or takes no request as this recipe puts it.
+        StopRunError: An endpoint knows neither the key nor the model.
     """
     num_tasks = session.count_tasks()
     check_models(session.recipe)
+    async with Backends(session.recipe, budget=session.budget) as backends:
+        backends.known.remember(RunDir(session.out).capabilities)
+        await backends.start(remote_only=True)
     if pilot:
         await run_session(replace(session, limit=min(pilot, num_tasks), accept=None), progress, signals=signals)
     return estimate_run(session.recipe, session.out, num_tasks, session.accept)
@@ -113,11 +118,12 @@ def calls_per_task(recipe: Recipe) -> tuple[int, int]:
     """Fewest and most model calls of one task: one round, or all rounds with a rewrite between them; repairs are not counted."""
     sampling, tools, scoring = recipe.sampling, recipe.tools, _judging_calls(recipe)
     models = 1 + len(sampling.generators)
-    drawing = models if recipe.target.request_n else sampling.num_candidates
+    drawing = sampling.num_candidates if "n" in recipe.target.omit else models
+    drawing = 0 if sampling.existing else drawing
     choosing = int(bool(tools.names) and tools.choose != "always")
     one = drawing + choosing + scoring + recipe.critic.enabled
     aggregating = int(bool(tools.names) and recipe.aggregator.enabled)
-    rounds = 1 if recipe.loop.feedback == "none" else 1 + recipe.loop.max_rounds
+    rounds = 1 + recipe.loop.max_rounds if recipe.rewrites else 1
     rewrites = 2 if recipe.loop.feedback == "independent" else 1
     resamples = drawing * sampling.max_resamples
     return one, rounds * (one + aggregating + resamples) + (rounds - 1) * rewrites
@@ -128,7 +134,7 @@ def _judging_calls(recipe: Recipe) -> int:
     backends, calls = Backends(recipe), MemoryCalls()
     models = (backends.client("judge", calls), *backends.panel(calls))
     judge = build_judge(config=recipe.judge, models=models, prompts=load_prompts(recipe), field=recipe.field)
-    looks = judge.num_looks(recipe.sampling.num_candidates)
+    looks = judge.num_looks(2 if recipe.sampling.existing else recipe.sampling.num_candidates)
     comparisons = len(models) * recipe.judge.permutations - 1 if recipe.judge.combine == "meta" else 0
     return looks + comparisons + recipe.judge.self_reference if looks else 0
 

@@ -2,18 +2,25 @@
 
 import fcntl
 import os
+import shlex
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from anyprefer.config import Recipe
-from anyprefer.data.records import RecordFile
-from anyprefer.data.run_dir import FORMAT, Lock, RunDir
+from anyprefer.data.records import Change, RecordFile
+from anyprefer.data.run_dir import FORMAT, Lock, Pending, RunDir
 from anyprefer.errors import RunFolderError
-from anyprefer.recipes import digest_of, tracked_values
+from anyprefer.recipes import digest_of
+from anyprefer.runs.decisions import read_decisions
 from anyprefer.runs.index import RunIndex
+from anyprefer.types import PreferenceRecord
+
+if TYPE_CHECKING:
+    from anyprefer.runs.changes import RecipeChange
 
 
 class RunFolder:
@@ -23,21 +30,30 @@ class RunFolder:
         files: What its files are called.
         records: Finished tasks.
         index: What they came to.
+        news: What the folder took on with this recipe, in a line for a person; empty where that is nothing new.
     """
 
-    def __init__(self, path: Path, recipe: Recipe, prompt_hashes: Mapping[str, str]) -> None:
-        """Create or reopen the folder.
+    def __init__(self, path: Path, recipe: Recipe, prompt_hashes: Mapping[str, str], *, retry_failed: bool = False) -> None:
+        """Create or reopen the folder; it takes on a changed recipe where no record depends on the change.
+
+        Args:
+            path: The folder.
+            recipe: What is to be run.
+            prompt_hashes: Of the recipe's prompts.
+            retry_failed: Whether the records of tasks that an error ended are about to go.
 
         Raises:
             RunFolderError: It cannot be written, another process runs in it, or it belongs to another recipe.
         """
         self.files = RunDir(path)
+        self.news = ""
+        self._lock: Lock
         try:
             path.mkdir(parents=True, exist_ok=True)
             with ExitStack() as undo:
                 self._owner = _own(self.files.owner)
                 undo.callback(os.close, self._owner)
-                self._lock = self._claim(recipe, prompt_hashes)
+                self._claim(recipe, prompt_hashes, retry_failed=retry_failed)
                 self.records = undo.enter_context(RecordFile(self.files.records))
                 self.index = RunIndex(self.files.index, self.records)
                 undo.pop_all()
@@ -51,8 +67,18 @@ class RunFolder:
 
     @property
     def digest(self) -> str:
-        """Of the recipe and the prompts, as threads and records carry it: the one that the folder was made with."""
+        """Of the recipe and the prompts, as records that are made now carry it."""
         return self._lock.digest
+
+    @property
+    def identity(self) -> str:
+        """What threads are named after; stays, whatever recipe the folder takes on."""
+        return self._lock.identity
+
+    @property
+    def pending(self) -> tuple[Pending, ...]:
+        """What has still to be done for the recipe that the folder took on; `Workplace.settle` sees to it."""
+        return self._lock.pending
 
     @property
     def is_current(self) -> bool:
@@ -61,8 +87,19 @@ class RunFolder:
 
     def mark_current(self) -> None:
         """Note that the folder holds nothing any more that the present code cannot read."""
-        self._lock = replace(self._lock, format=FORMAT)
-        self.write(self.files.lock, self._lock.text)
+        self._relock(format=FORMAT)
+
+    def mark_settled(self) -> None:
+        """Note that records and checkpoints are what they are under the folder's recipe."""
+        self._relock(pending=())
+
+    def rewrite(self, change: Change) -> int:
+        """Write the records anew, see `RecordFile.rewrite`; killed at any moment, the folder is as before or as after."""
+        self.index.clear()
+        try:
+            return self.records.rewrite(change, self.files.aside)
+        finally:
+            self.index.catch_up(self.records)
 
     def close(self) -> None:
         """Close the files and give up ownership."""
@@ -79,35 +116,72 @@ class RunFolder:
         except OSError as error:
             raise RunFolderError(f"cannot write {str(path)!r}: {error.strerror or error}; what was finished stays") from error
 
-    def _claim(self, recipe: Recipe, prompts: Mapping[str, str]) -> Lock:
+    def _relock(self, **changes: Any) -> None:
+        self._lock = replace(self._lock, **changes)
+        self.write(self.files.lock, self._lock.text)
+
+    def _claim(self, recipe: Recipe, prompts: Mapping[str, str], *, retry_failed: bool) -> None:
         """Take the folder for a recipe.
 
         Code that knows more settings than the code that made the folder computes another digest; what counts is that the saved
         recipe, read now, says the same.
         """
+        from anyprefer.runs.changes import compare_recipes  # knows every agent, which who only reads a folder need not
+
         digest = digest_of(recipe, {"prompts": dict(prompts)})
         if not self.files.lock.exists():
-            lock = self.files.lock_of(recipe, digest, prompts)
-            self.write(self.files.lock, lock.text)
-            return lock
-        lock = self.files.read_lock()
+            self._lock = self.files.lock_of(recipe, digest, prompts)
+            self._relock()
+            return
+        lock = self._lock = self.files.read_lock()
         if lock.format > FORMAT:
             raise RunFolderError(f"run folder {str(self.path)!r} was made by a newer anyprefer: install that one")
-        if lock.digest != digest and (changed := _differences(lock, recipe, prompts)):
+        change = None if lock.digest == digest else compare_recipes(lock, recipe, prompts)
+        if change is None:
+            return
+        retry_failed = retry_failed or "failed" in lock.pending
+        self._check_free(change, retry_failed=retry_failed)
+        wanted = {"threads": True, "records": change.judged_again, "failed": retry_failed}
+        self.news = f"the recipe has changed ({'; '.join(change.lines)}); completed calls that are the same are not asked again"
+        self._relock(
+            digest=digest, tables=self.files.lock_of(recipe, digest, prompts).tables, prompts=dict(prompts),
+            first_digest=lock.identity, earlier=(*lock.earlier, {"digest": lock.digest, "changed": list(change.lines)}),
+            pending=tuple(name for name, needed in wanted.items() if needed or name in lock.pending),
+        )  # fmt: skip
+
+    def _check_free(self, change: "RecipeChange", *, retry_failed: bool) -> None:
+        """See that nothing which is finished depends on a change."""
+        stuck = failed = 0
+        done = set()
+        for record in RecordFile(self.files.records):
+            done.add(record.task.id)
+            if change.concerns(record):
+                stuck += 1
+                failed += is_cut_short(record)
+        if stuck - failed * retry_failed:
+            raise RunFolderError(_refusal(self.path, change, stuck, failed))
+        if undone := sum(task_id not in done for task_id in read_decisions(self.files.reviews)):
             raise RunFolderError(
-                f"run folder {str(self.path)!r} belongs to another recipe; give another --out, or undo these changes:\n  "
-                + "\n  ".join(changed)
+                f"run folder {str(self.path)!r} has {undone} decisions of reviewers about pairs of another recipe: apply them "
+                f"first (anyprefer review {shlex.quote(str(self.path))}), or undo these changes:\n  " + "\n  ".join(change.lines)
             )
-        return lock
 
 
-def _differences(lock: Lock, recipe: Recipe, prompts: Mapping[str, str]) -> list[str]:
-    """What a recipe and its prompts say differently from the folder's own."""
-    old, new = tracked_values(lock.recipe), tracked_values(recipe)
-    changed = [f"{key}: {old.get(key)!r} -> {new.get(key)!r}" for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
-    return changed + [
-        f"prompt {name}: another text" for name, digest in prompts.items() if lock.prompts.get(name, digest) != digest
+def is_cut_short(record: PreferenceRecord) -> bool:
+    """Whether an error ended the task, and no person has decided about its pair since: trying again may mend that."""
+    return record.error is not None and record.review is None
+
+
+def _refusal(path: Path, change: "RecipeChange", stuck: int, failed: int) -> str:
+    lines = [
+        f"run folder {str(path)!r} belongs to another recipe; give another --out, or undo these changes:",
+        *(f"  {line}" for line in change.lines),
+        f"{stuck} of its records depend on them",
     ]
+    if stuck == failed:
+        lines.append("all of them are of tasks that an error ended: --retry-failed does those again under the new recipe")
+    lines.append(f"another folder can take over the completed calls of this one: --out NEW --reuse {shlex.quote(str(path))}")
+    return "\n".join(lines)
 
 
 def owner_of(path: Path) -> str | None:

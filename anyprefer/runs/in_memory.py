@@ -17,7 +17,7 @@ Queue = asyncio.Queue[PreferenceRecord | None]
 async def synthesize(tasks: Iterable[Task], recipe: Recipe) -> AsyncIterator[PreferenceRecord]:
     """Yield one record per task as each finishes, `recipe.run.concurrency` at a time.
 
-    What goes wrong with one task becomes a failed record, as in a run folder.
+    What goes wrong with one task ends that task alone, as in a run folder: with the best pair made so far, or as failed.
 
     Example:
         async for record in synthesize([Task(prompt="What is 12 * 12?")], load_recipe("my.toml")):

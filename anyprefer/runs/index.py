@@ -11,9 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from anyprefer.backends.troubles import Trouble, count_cause
 from anyprefer.data.records import RecordFile
+from anyprefer.data.task_digest import digest_task
 from anyprefer.errors import RunFolderError
 from anyprefer.types import PreferenceRecord, disagree
+
+VERSION = 3
+"""Of the table of finished tasks; one of another version is made anew."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS finished (
@@ -21,13 +26,19 @@ CREATE TABLE IF NOT EXISTS finished (
     status TEXT NOT NULL,
     attempts INTEGER NOT NULL,
     error TEXT,
+    cause TEXT,
     agreed INTEGER NOT NULL,
     flipped INTEGER NOT NULL,
-    end INTEGER NOT NULL
+    end INTEGER NOT NULL,
+    content TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS starts (task_id TEXT NOT NULL, calls INTEGER NOT NULL, alone INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS starts_by_task ON starts (task_id);
+CREATE TABLE IF NOT EXISTS checked (tasks TEXT NOT NULL, others INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS shortened (task_id TEXT NOT NULL, part TEXT NOT NULL, PRIMARY KEY (task_id, part)) WITHOUT ROWID;
 """
+
+_CAUSES = "SELECT cause, error, count(*) AS tasks FROM finished WHERE error IS NOT NULL GROUP BY cause, error ORDER BY tasks DESC"
 
 
 @dataclass
@@ -38,8 +49,17 @@ class Tally:
     rounds: Counter[int] = field(default_factory=Counter)
     """Attempts made -> number of tasks."""
     errors: Counter[str] = field(default_factory=Counter)
+    """Error class -> number of tasks that it ended, with a pair or without."""
+    exhausted_after_error: int = 0
+    """Exhausted tasks that did not run out of rounds: an error ended them after a pair was made."""
+    causes: dict[str, Trouble] = field(default_factory=dict)
+    """Why tasks ended early; causes beyond a number are counted together."""
     flips: Counter[bool] = field(default_factory=Counter)
     """Whether single judgements disagreed on an attempt's best and worst response."""
+    shortened: int = 0
+    """Tasks whose judge or critic saw a shortened text in some round."""
+    shortened_parts: Counter[str] = field(default_factory=Counter)
+    """Who saw what shortened, such as "judge: task" -> number of tasks."""
     waiting: int = 0
     """Tasks of this session that have no record yet, because they wait for a reviewer."""
 
@@ -49,7 +69,11 @@ class Tally:
         self.rounds[len(record.attempts)] += 1
         if record.error:
             self.errors[record.error.kind] += 1
+            self.exhausted_after_error += record.status == "exhausted"
+            count_cause(self.causes, Trouble(record.error.reason, record.error.kind, 1))
         self.flips.update(flips_of(record))
+        self.shortened += bool(record.shortened)
+        self.shortened_parts.update(record.shortened)
 
     @property
     def total(self) -> int:
@@ -94,6 +118,8 @@ class RunIndex:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
+            if self._one("PRAGMA user_version") != VERSION:
+                self._db.executescript(f"DROP TABLE IF EXISTS finished; PRAGMA user_version = {VERSION};")
             self._db.executescript(_SCHEMA)
         self.catch_up(records)
 
@@ -101,21 +127,28 @@ class RunIndex:
         """Close the file."""
         self._db.close()
 
-    def catch_up(self, records: RecordFile, *, anew: bool = False) -> None:
-        """Read what the records file holds beyond the index; `anew` reads all of it."""
+    def catch_up(self, records: RecordFile) -> None:
+        """Read what the records file holds beyond the index."""
         size = records.size()
         known = self._one("SELECT coalesce(max(end), 0) FROM finished")
-        if anew or known > size:
-            with self._errors():
-                self._db.execute("DELETE FROM finished")
+        if known > size:
+            self.clear()
             known = 0
         with self._errors():
             self._db.execute("BEGIN")
             try:
                 for record, end in records.after(known):
                     self._insert(record, end)
+                    self._db.execute("DELETE FROM checked")
             finally:
                 self._db.execute("COMMIT")
+
+    def clear(self) -> None:
+        """Forget every record, before the records file is written anew: killed after that, nothing here is about the old one."""
+        with self._errors():
+            for table in ("finished", "shortened", "checked"):
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def add(self, record: PreferenceRecord, end: int) -> None:
         """Note a record that now stands in the file up to byte `end`; its task is no longer being worked on."""
@@ -128,6 +161,30 @@ class RunIndex:
         with self._errors():
             return {row[0] for row in self._db.execute("SELECT task_id FROM finished")}
 
+    def content(self, task_id: str) -> str | None:
+        """What the task of a record said, as `digest_task` has it; None where there is no record."""
+        with self._errors():
+            row = self._db.execute("SELECT content FROM finished WHERE task_id = ?", (task_id,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def others(self, tasks: str) -> int | None:
+        """How many records are of none of these tasks; None where the records were not compared with them.
+
+        Args:
+            tasks: A digest of all of them.
+        """
+        with self._errors():
+            row = self._db.execute("SELECT others FROM checked WHERE tasks = ?", (tasks,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def note_checked(self, tasks: str, others: int) -> None:
+        """Note that every record of these tasks is of the very task, and how many are of others; it holds for those to come."""
+        with self._errors():
+            self._db.execute("BEGIN")
+            self._db.execute("DELETE FROM checked")
+            self._db.execute("INSERT INTO checked VALUES (?, ?)", (tasks, others))
+            self._db.execute("COMMIT")
+
     def tally(self) -> Tally:
         """Counts over all finished tasks."""
         counts = Tally()
@@ -136,7 +193,15 @@ class RunIndex:
             counts.rounds.update(dict(self._db.execute("SELECT attempts, count(*) FROM finished GROUP BY attempts")))
             errors = self._db.execute("SELECT error, count(*) FROM finished WHERE error IS NOT NULL GROUP BY error")
             counts.errors.update(dict(errors))
+            counts.exhausted_after_error = self._one(
+                "SELECT count(*) FROM finished WHERE status = 'exhausted' AND error IS NOT NULL"
+            )
+            for trouble in self._db.execute(_CAUSES):
+                count_cause(counts.causes, Trouble(*trouble))
             agreed, flipped = self._db.execute("SELECT sum(agreed), sum(flipped) FROM finished").fetchone()
+            parts = self._db.execute("SELECT part, count(*) FROM shortened GROUP BY part")
+            counts.shortened_parts.update(dict(parts))
+        counts.shortened = self._one("SELECT count(DISTINCT task_id) FROM shortened")
         counts.flips.update({True: flipped or 0, False: agreed or 0})
         counts.flips = +counts.flips
         return counts
@@ -166,10 +231,12 @@ class RunIndex:
     def _insert(self, record: PreferenceRecord, end: int) -> None:
         flips = flips_of(record)
         row = (
-            record.task.id, record.status, len(record.attempts), record.error.kind if record.error else None, flips[False],
-            flips[True], end,
+            record.task.id, record.status, len(record.attempts), record.error.kind if record.error else None,
+            record.error.reason if record.error else None, flips[False], flips[True], end, digest_task(record.task),
         )  # fmt: skip
-        self._db.execute("INSERT OR REPLACE INTO finished VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self._db.execute("DELETE FROM shortened WHERE task_id = ?", (record.task.id,))
+        self._db.executemany("INSERT INTO shortened VALUES (?, ?)", ((record.task.id, part) for part in record.shortened))
+        self._db.execute("INSERT OR REPLACE INTO finished VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def _one(self, query: str) -> int:
         with self._errors():

@@ -31,17 +31,30 @@ CREATE TABLE IF NOT EXISTS calls (
     completion_tokens INTEGER NOT NULL,
     seconds REAL NOT NULL,
     ok INTEGER NOT NULL DEFAULT 1,
-    cost_usd REAL
+    cost_usd REAL,
+    reused INTEGER NOT NULL DEFAULT 0,
+    estimated INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS calls_by_key ON calls (key);
 CREATE INDEX IF NOT EXISTS calls_by_task ON calls (task_id);
 """
 
+_LATER = {"cost_usd": "REAL", "reused": "INTEGER NOT NULL DEFAULT 0", "estimated": "INTEGER NOT NULL DEFAULT 0"}
+"""Columns that journals of earlier code do not have."""
+
 
 class Journal:
-    """A `CallStore` in a file; also answers what a run has cost."""
+    """A `CallStore` in a file; also answers what a run has cost.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The file; made where there is none.
+        secret: What a journal begins with that is to reuse the calls of another one; None is a secret of its own.
+
+    Raises:
+        RunFolderError: The file cannot be used, or it has calls that are fenced with another secret.
+    """
+
+    def __init__(self, path: Path, secret: bytes | None = None) -> None:
         self.path = path
         with self._errors():
             # Writes are single small commits without fsync, so they stay on the event loop's thread.
@@ -49,11 +62,19 @@ class Journal:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(_SCHEMA)
-            if "cost_usd" not in {row[1] for row in self._db.execute("PRAGMA table_info(calls)")}:
-                self._db.execute("ALTER TABLE calls ADD COLUMN cost_usd REAL")  # a journal from before prices were kept
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (secrets.token_bytes(16),))
+            known = {row[1] for row in self._db.execute("PRAGMA table_info(calls)")}
+            for name in _LATER.keys() - known:
+                self._db.execute(f"ALTER TABLE calls ADD COLUMN {name} {_LATER[name]}")
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (secret or secrets.token_bytes(16),))
+            if secret is not None:
+                self._db.execute(
+                    "UPDATE meta SET value = ? WHERE name = 'secret' AND NOT EXISTS (SELECT 1 FROM calls WHERE task_id != '')",
+                    (secret,),
+                )
             self._totals = self._usage()
             self.secret: bytes = self._db.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()[0]
+        if secret not in (None, self.secret):
+            raise foreign_secret(path.parent)
 
     def close(self) -> None:
         """Close the file."""
@@ -62,13 +83,15 @@ class Journal:
     async def get(self, key: str) -> StoredCall | None:
         """See `CallStore.get`."""
         row = self._one(
-            "SELECT key, task_id, role, round, step, kind, reply, prompt_tokens, completion_tokens, seconds, cost_usd "
+            "SELECT key, task_id, role, round, step, kind, reply, prompt_tokens, completion_tokens, seconds, cost_usd, reused "
             "FROM calls WHERE key = ? AND ok >= 0 ORDER BY id DESC LIMIT 1",
             (key,),
         )
         if row is None:
             return None
-        return StoredCall(row[0], CallSite(*row[1:5]), row[5], json.loads(row[6]), *row[7:])
+        prompt_tokens, completion_tokens, seconds, cost_usd, reused = row[7:]
+        site, reply = CallSite(*row[1:5]), json.loads(row[6])
+        return StoredCall(row[0], site, row[5], reply, prompt_tokens, completion_tokens, seconds, cost_usd, bool(reused))
 
     async def put(self, call: StoredCall) -> None:
         """See `CallStore.put`.
@@ -79,9 +102,10 @@ class Journal:
         site = call.site
         values = (
             call.key, call.kind, site.task_id, site.role, site.round, site.step, json.dumps(call.reply, ensure_ascii=False),
-            call.prompt_tokens, call.completion_tokens, call.seconds, call.cost_usd,
+            call.prompt_tokens, call.completion_tokens, call.seconds, call.cost_usd, call.reused, call.estimated,
         )  # fmt: skip
-        columns = "key, kind, task_id, role, round, step, reply, prompt_tokens, completion_tokens, seconds, cost_usd"
+        columns = "key, kind, task_id, role, round, step, reply, prompt_tokens, completion_tokens, seconds, cost_usd, "
+        columns += "reused, estimated"
         with self._errors():
             self._db.execute(f"INSERT INTO calls ({columns}) VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608 - constants
         if call.kind == "model":
@@ -115,17 +139,21 @@ class Journal:
         with self._errors():
             rows = self._db.execute(
                 "SELECT role, count(*), sum(prompt_tokens), sum(completion_tokens), sum(seconds), "  # noqa: S608 - constants
-                "CASE WHEN count(cost_usd) = count(*) THEN sum(cost_usd) END FROM calls "
+                "CASE WHEN count(cost_usd) = count(*) THEN sum(cost_usd) END, sum(estimated) FROM calls "
                 f"WHERE kind = 'model'{where} GROUP BY role ORDER BY min(id)",
                 values,
             ).fetchall()
-        names = ("calls", "prompt_tokens", "completion_tokens", "seconds", "cost_usd")
+        names = ("calls", "prompt_tokens", "completion_tokens", "seconds", "cost_usd", "estimated")
         return {role: RoleUsage(**dict(zip(names, numbers, strict=True))) for role, *numbers in rows}
 
     async def repeated(self) -> int:
         """How many completed model calls were made again although their reply could be used; 0 unless something is wrong."""
         row = self._one("SELECT count(*) - count(DISTINCT key) FROM calls WHERE kind = 'model' AND ok >= 0", ())
         return int(row[0]) if row else 0
+
+    async def reused(self) -> int:
+        """How many completed model calls were taken over from another run."""
+        return int(self._one("SELECT count(*) FROM calls WHERE kind = 'model' AND reused", ())[0])
 
     def _one(self, query: str, values: tuple[Any, ...]) -> Any:
         with self._errors():
@@ -140,3 +168,11 @@ class Journal:
                 f"cannot use {str(self.path)!r}: {error}; free disk space or check the folder's permissions and run the same "
                 "command again, what was finished stays"
             ) from error
+
+
+def foreign_secret(folder: Path) -> RunFolderError:
+    """The error of a journal that has calls already and fences its prompts otherwise than the run that is to be reused."""
+    return RunFolderError(
+        f"run folder {str(folder)!r} has calls of its own already, and fences its prompts otherwise than the folder of --reuse, "
+        "so that none of the calls there would fit: give another --out, or leave out --reuse"
+    )

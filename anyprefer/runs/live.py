@@ -10,11 +10,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anyprefer.backends.endpoint import Endpoint
+from anyprefer.backends.troubles import Trouble, by_count
 from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import RunFolderError
 from anyprefer.runs.folder import RunFolder, owner_of
@@ -34,6 +35,9 @@ _MEMORY = 60.0
 
 Show = Callable[["Picture"], None]
 
+Stop = Literal["finished", "accepted", "budget", "interrupted", "endpoint"]
+"""Why a session ended: no tasks left, enough accepted, no budget left, asked to stop, or an endpoint that is of no use."""
+
 
 class EndpointView(BaseModel):
     """One endpoint's traffic."""
@@ -48,7 +52,11 @@ class EndpointView(BaseModel):
     throttled: int
     failed: int
     mean_seconds: float | None
-    """Of successful calls."""
+    """Of answered calls."""
+    refused: int = 0
+    """Answered calls whose answer was a refusal for good."""
+    troubles: list[Trouble] = []
+    """What went wrong in this session, the most frequent first."""
 
     @classmethod
     def of(cls, endpoint: Endpoint) -> "EndpointView":
@@ -56,7 +64,8 @@ class EndpointView(BaseModel):
         mean = endpoint.success_seconds / endpoint.succeeded if endpoint.succeeded else None
         return cls(
             name=endpoint.name, in_flight=endpoint.in_flight, limit=int(endpoint.limit), succeeded=endpoint.succeeded,
-            throttled=endpoint.throttled, failed=endpoint.troubled, mean_seconds=mean,
+            throttled=endpoint.throttled, failed=endpoint.troubled, mean_seconds=mean, refused=endpoint.refused,
+            troubles=by_count(endpoint.troubles),
         )  # fmt: skip
 
 
@@ -86,12 +95,22 @@ class Picture(BaseModel):
     """Tasks that wait for a reviewer."""
     rounds: dict[int, int]
     """Attempts made -> number of tasks."""
+    exhausted_after_error: int = 0
+    """Exhausted tasks that an error ended before they were out of rounds."""
+    shortened: int = 0
+    """Tasks whose judge or critic saw a shortened text in some round."""
+    shortened_parts: dict[str, int] = {}
+    """Who saw what shortened, such as "judge: task" -> number of tasks."""
     calls: int
     tokens: int
     cost_usd: float | None
     tasks_per_second: float | None
     """Over the last minute; None before the first task is finished."""
     endpoints: list[EndpointView]
+    causes: dict[str, int] = {}
+    """Why tasks ended early -> how many did."""
+    stop_cause: str = ""
+    """Why an endpoint has stopped the run, if one has."""
 
     @property
     def done(self) -> int:
@@ -142,6 +161,7 @@ class Camera:
         self.endpoints = endpoints
         self.total = total
         self.seconds_before = seconds_before
+        self.stop_cause = ""
         self._start = time.perf_counter()
         self._history: list[tuple[float, int]] = [(self._start, runner.tally.total)]
 
@@ -157,12 +177,18 @@ class Camera:
         return Picture(
             recipe=self.recipe, pid=os.getpid(), time=time.time(), seconds=round(self.seconds, 3), total=self.total,
             wanted=runner.accept, accepted=tally.statuses["accepted"], exhausted=tally.statuses["exhausted"],
+            exhausted_after_error=tally.exhausted_after_error,
             failed=tally.statuses["failed"], rejected=tally.statuses["rejected"], in_progress=runner.in_progress,
-            waiting=tally.waiting, rounds=dict(sorted(tally.rounds.items())),
+            waiting=tally.waiting, rounds=dict(sorted(tally.rounds.items())), shortened=tally.shortened,
+            shortened_parts=dict(sorted(tally.shortened_parts.items())),
             calls=usage.calls, tokens=usage.prompt_tokens + usage.completion_tokens, cost_usd=usage.cost_usd,
             tasks_per_second=self._rate(tally.total),
-            endpoints=[EndpointView.of(one) for one in self.endpoints.values() if one.succeeded + one.troubled + one.throttled],
+            endpoints=self.views(), causes=count_by_message(tally.causes), stop_cause=self.stop_cause,
         )  # fmt: skip
+
+    def views(self) -> list[EndpointView]:
+        """The endpoints that were called."""
+        return [EndpointView.of(one) for one in self.endpoints.values() if one.succeeded + one.troubled + one.throttled]
 
     def _rate(self, done: int) -> float | None:
         now = time.perf_counter()
@@ -173,18 +199,20 @@ class Camera:
         return (done - before) / (now - then) if done > before and now > then else None
 
 
+async def publish(camera: Camera, folder: RunFolder, show: Show) -> None:
+    """Take a picture, show it and write it to `live.json`."""
+    picture = await camera.take()
+    show(picture)
+    folder.write(folder.files.live, picture.model_dump_json() + "\n")
+
+
 @asynccontextmanager
 async def broadcast(camera: Camera, folder: RunFolder, show: Show) -> AsyncIterator[None]:
-    """Take a picture every second, show it and write it to `live.json`; once more at the end."""
-
-    async def once() -> None:
-        picture = await camera.take()
-        show(picture)
-        folder.write(folder.files.live, picture.model_dump_json() + "\n")
+    """Take a picture every second and publish it; whoever knows how it ended publishes the last one."""
 
     async def loop() -> None:
         for number in itertools.count(1):
-            await once()
+            await publish(camera, folder, show)
             if number % PICTURES_BETWEEN_TRIMS == 0:
                 give_back_memory()
             await asyncio.sleep(SECONDS)
@@ -195,7 +223,11 @@ async def broadcast(camera: Camera, folder: RunFolder, show: Show) -> AsyncItera
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await once()
+
+
+def count_by_message(troubles: Mapping[str, Trouble]) -> dict[str, int]:
+    """Causes in words, the most frequent first -> how often."""
+    return {one.message: one.count for one in by_count(troubles)}
 
 
 def give_back_memory() -> None:

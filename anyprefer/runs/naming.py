@@ -11,14 +11,15 @@ ENDINGS: Mapping[Ending, str] = {"complete": "", "cut": "cut off", "filtered": "
 """How a response ended, where that needs a word."""
 
 REFERENCE_AUTHOR = "the task's reference"
+GIVEN_AUTHOR = "given with the task"
 PERSON_AUTHOR = "a person"
 
 
 def name_origin(origin: Origin) -> str:
     """Where a side comes from, such as "response 2 of round 1"."""
-    if origin.candidate is None or origin.round is None:
-        return PERSON_AUTHOR if origin.kind == "person" else REFERENCE_AUTHOR
-    return f"response {origin.candidate + 1} of round {origin.round + 1}"
+    if origin.candidate is not None and origin.round is not None and origin.kind == "candidate":
+        return f"response {origin.candidate + 1} of round {origin.round + 1}"
+    return {"person": PERSON_AUTHOR, "given": GIVEN_AUTHOR}.get(origin.kind, REFERENCE_AUTHOR)
 
 
 def name_side(side: Side, model: str | None) -> str:
@@ -46,3 +47,19 @@ def name_finding(finding: Finding) -> str:
     if finding.value is not None:
         parts.append(f"value {finding.value:.3g}")
     return ", ".join(parts)
+
+
+def name_shortened(number: int, parts: Mapping[str, int]) -> str:
+    """In how many tasks a judge or the critic saw a shortened text, and which."""
+    tasks = f"{number:,} task{'' if number == 1 else 's'}"
+    return f"a text was shortened for the judge or the critic in {tasks} ({name_parts(parts)})"
+
+
+def name_parts(parts: Mapping[str, int]) -> str:
+    """Who saw what shortened, and how often, such as "critic: task 2, judge: response 1"."""
+    return ", ".join(f"{part} {count:,}" for part, count in sorted(parts.items()))
+
+
+def name_exhausted(number: int, after_error: int) -> str:
+    """How many tasks are exhausted, and how many of them an error has ended."""
+    return f"{number} exhausted" + (f" ({after_error} after an error)" if after_error else "")

@@ -9,9 +9,9 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from anyprefer.backends.calls import CallSite, StoredCall
 from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import ConfigError, RunFolderError
 from anyprefer.graph.state import state_serializer
+from anyprefer.runs.journal import foreign_secret
 from anyprefer.types import RoleUsage
 
 try:
@@ -52,10 +53,12 @@ CREATE TABLE IF NOT EXISTS calls (
     ok SMALLINT NOT NULL DEFAULT 1,
     cost_usd DOUBLE PRECISION
 );
+ALTER TABLE calls ADD COLUMN IF NOT EXISTS reused BOOLEAN NOT NULL DEFAULT false;
+ALTER TABLE calls ADD COLUMN IF NOT EXISTS estimated BOOLEAN NOT NULL DEFAULT false;
 CREATE INDEX IF NOT EXISTS calls_by_key ON calls (key);
 CREATE INDEX IF NOT EXISTS calls_by_task ON calls (task_id);
 """
-_COLUMNS = "key, task_id, role, round, step, kind, reply, prompt_tokens, completion_tokens, seconds, cost_usd"
+_COLUMNS = "key, task_id, role, round, step, kind, reply, prompt_tokens, completion_tokens, seconds, cost_usd, reused, estimated"
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[dict[str, Any]]]
 
@@ -72,10 +75,13 @@ class PostgresStore:
         """See `Store.threads`."""
         return {row["thread_id"] for row in await self.journal.rows("SELECT DISTINCT thread_id FROM checkpoints")}
 
-    async def forget_failed(self, task_ids: Sequence[str]) -> None:
-        """See `Store.forget_failed`; a cluster's records are in the schema too."""
-        await self.journal.forget_bad(task_ids)
-        if (await self.journal.rows("SELECT to_regclass('records') AS name"))[0]["name"] is not None:
+    async def forget_records(self, task_ids: Collection[str] | None) -> None:
+        """See `Store.forget_records`."""
+        if (await self.journal.rows("SELECT to_regclass('records') AS name"))[0]["name"] is None:
+            return
+        if task_ids is None:
+            await self.journal.rows("DELETE FROM records")
+        else:
             keys = [json.dumps(task_id) for task_id in task_ids]
             await self.journal.rows("DELETE FROM records WHERE task_id = ANY(%s)", (keys,))
 
@@ -111,10 +117,8 @@ class PostgresJournal:
         rows = await self.rows(query, (key,))
         if not rows:
             return None
-        row = rows[0]
-        site = CallSite(json.loads(row["task_id"]), row["role"], row["round"], row["step"])
-        numbers = {name: row[name] for name in ("prompt_tokens", "completion_tokens", "seconds", "cost_usd")}
-        return StoredCall(key=row["key"], site=site, kind=row["kind"], reply=json.loads(row["reply"]), **numbers)
+        numbers = {name: rows[0][name] for name in ("prompt_tokens", "completion_tokens", "seconds", "cost_usd", "reused")}
+        return replace(_read_call(rows[0]), **numbers)
 
     async def put(self, call: StoredCall) -> None:
         """See `CallStore.put`."""
@@ -122,7 +126,7 @@ class PostgresJournal:
         # JSON writes a NUL as an escape, so ids and replies survive as they are.
         values = (
             call.key, json.dumps(site.task_id), site.role, site.round, site.step, call.kind, json.dumps(call.reply),
-            call.prompt_tokens, call.completion_tokens, call.seconds, call.cost_usd,
+            call.prompt_tokens, call.completion_tokens, call.seconds, call.cost_usd, call.reused, call.estimated,
         )  # fmt: skip
         places = ", ".join(["%s"] * len(values))
         await self.rows(f"INSERT INTO calls ({_COLUMNS}) VALUES ({places})", values)  # noqa: S608 - constants
@@ -160,19 +164,62 @@ class PostgresJournal:
         query = "SELECT count(*) - count(DISTINCT key) AS number FROM calls WHERE kind = 'model' AND ok >= 0"
         return int((await self.rows(query))[0]["number"])
 
+    async def reused(self) -> int:
+        """See `RunJournal.reused`."""
+        return int((await self.rows("SELECT count(*) AS number FROM calls WHERE kind = 'model' AND reused"))[0]["number"])
+
     async def _usage(self, where: str = "", values: tuple[Any, ...] = ()) -> dict[str, RoleUsage]:
         rows = await self.rows(
             "SELECT role, count(*) AS calls, sum(prompt_tokens)::bigint AS prompt_tokens, "  # noqa: S608 - constants
             "sum(completion_tokens)::bigint AS completion_tokens, sum(seconds) AS seconds, "
-            "CASE WHEN count(cost_usd) = count(*) THEN sum(cost_usd) END AS cost_usd FROM calls "
+            "CASE WHEN count(cost_usd) = count(*) THEN sum(cost_usd) END AS cost_usd, "
+            "count(*) FILTER (WHERE estimated) AS estimated FROM calls "
             f"WHERE kind = 'model'{where} GROUP BY role ORDER BY min(id)",
             values,
         )
         return {row.pop("role"): RoleUsage(**row) for row in rows}
 
 
+@dataclass(frozen=True)
+class PostgresSource:
+    """The calls of another run's schema; see `anyprefer.runs.reuse.CallSource`."""
+
+    journal: PostgresJournal
+
+    @property
+    def secret(self) -> bytes:
+        """See `CallSource.secret`."""
+        return self.journal.secret
+
+    async def find(self, key: str) -> StoredCall | None:
+        """See `CallSource.find`."""
+        query = (
+            "SELECT key, task_id, role, round, step, kind, reply FROM calls WHERE key = %s AND ok > 0 ORDER BY id DESC LIMIT 1"
+        )
+        rows = await self.journal.rows(query, (key,))
+        return _read_call(rows[0]) if rows else None
+
+
 @asynccontextmanager
-async def open_postgres(url: str, folder: Path, digest: str, *, own: bool = True) -> AsyncIterator[PostgresStore]:
+async def open_calls(url: str, schema: str) -> AsyncIterator[PostgresSource]:
+    """Open the calls of another run for reading, whatever works on it.
+
+    Raises:
+        RunFolderError: The database cannot be reached, or has no such schema.
+    """
+    try:
+        async with _pool(url, schema) as pool:
+            journal = PostgresJournal(pool, b"")
+            row = (await journal.rows("SELECT value FROM meta WHERE name = 'secret'"))[0]
+            yield PostgresSource(PostgresJournal(pool, bytes(row["value"])))
+    except (psycopg.Error, PoolTimeout) as error:
+        raise _explain(error) from error
+
+
+@asynccontextmanager
+async def open_postgres(
+    url: str, folder: Path, digest: str, *, own: bool = True, secret: bytes | None = None
+) -> AsyncIterator[PostgresStore]:
     """Open the schema of a run folder, making it where there is none.
 
     Args:
@@ -180,16 +227,19 @@ async def open_postgres(url: str, folder: Path, digest: str, *, own: bool = True
         folder: The run folder; remembers the schema.
         digest: Of the recipe; part of a new schema's name.
         own: Refuse to open it where another process owns it.
+        secret: What the journal begins with that is to reuse another one's calls; see `Journal`.
 
     Raises:
-        RunFolderError: The database cannot be reached, or another process works on the run.
+        RunFolderError: The database cannot be reached, another process works on the run, or it has calls fenced otherwise.
     """
-    async with open_schema(url, schema_of(folder, digest), own=own) as store:
+    async with open_schema(url, schema_of(folder, digest), own=own, secret=secret) as store:
+        if secret not in (None, store.journal.secret):
+            raise foreign_secret(folder)
         yield store
 
 
 @asynccontextmanager
-async def open_schema(url: str, schema: str, *, own: bool) -> AsyncIterator[PostgresStore]:
+async def open_schema(url: str, schema: str, *, own: bool, secret: bytes | None = None) -> AsyncIterator[PostgresStore]:
     """Likewise, for a schema whose name is known."""
     try:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True, application_name=_who()) as owner:
@@ -200,7 +250,7 @@ async def open_schema(url: str, schema: str, *, own: bool) -> AsyncIterator[Post
                 saver = AsyncPostgresSaver(pool, serde=state_serializer())
                 # The saver holds one lock around every statement, pool or not (langgraph issue 7259); the pool is the real limit.
                 saver.lock = asyncio.Semaphore(CONNECTIONS)  # type: ignore[assignment]
-                journal = PostgresJournal(pool, await _secret(owner))
+                journal = PostgresJournal(pool, await _secret(owner, secret))
                 await journal.refresh()
                 yield PostgresStore(journal, saver)
     except (psycopg.Error, PoolTimeout) as error:
@@ -211,7 +261,7 @@ def schema_of(folder: Path, digest: str) -> str:
     """The schema of a run folder, from `store.json`; made up and written down at the first time."""
     files = RunDir(folder)
     if files.store.exists():
-        return str(json.loads(files.store.read_text(encoding="utf-8"))["schema"])
+        return files.read_schema()
     if files.journal.exists():
         raise RunFolderError(
             f"run folder {str(folder)!r} keeps its journal in a file: run it without --store (and ANYPREFER_STORE), or give "
@@ -261,8 +311,18 @@ async def _create(owner: "psycopg.AsyncConnection[Any]", schema: str) -> None:
         await owner.execute("SELECT pg_advisory_unlock(hashtext(%s))", (f"create {schema}",))
 
 
-async def _secret(owner: "psycopg.AsyncConnection[Any]") -> bytes:
-    await owner.execute("INSERT INTO meta VALUES ('secret', %s) ON CONFLICT DO NOTHING", (secrets.token_bytes(16),))
+def _read_call(row: dict[str, Any]) -> StoredCall:
+    site = CallSite(json.loads(row["task_id"]), row["role"], row["round"], row["step"])
+    return StoredCall(key=row["key"], site=site, kind=row["kind"], reply=json.loads(row["reply"]))
+
+
+async def _secret(owner: "psycopg.AsyncConnection[Any]", wanted: bytes | None) -> bytes:
+    await owner.execute("INSERT INTO meta VALUES ('secret', %s) ON CONFLICT DO NOTHING", (wanted or secrets.token_bytes(16),))
+    if wanted is not None:
+        await owner.execute(
+            "UPDATE meta SET value = %s WHERE name = 'secret' AND NOT EXISTS (SELECT 1 FROM calls WHERE task_id != '\"\"')",
+            (wanted,),
+        )
     row = await (await owner.execute("SELECT value FROM meta WHERE name = 'secret'")).fetchone()
     return bytes(row["value"]) if row else b""
 

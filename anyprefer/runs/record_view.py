@@ -1,5 +1,6 @@
 """One record for a person to read: every round with its candidates, tools, evidence, verdicts, pair, critique and prompts."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,12 +37,28 @@ def find_record(run_dir: Path, task_id: str) -> PreferenceRecord:
     if len(close) == 1:
         return close[0]
     known = ", ".join(record.task.id for record in close[:5])
-    hint = f"several start like that ({known}): write more of it" if close else f"see the ids in {str(path)!r}"
+    hint = (
+        f"several start like that ({known}): write more of it"
+        if close
+        else f"see the ids with: anyprefer show {shlex.quote(str(run_dir))} --list"
+    )
     raise DataError(f"no task {task_id!r} in {str(run_dir)!r}; {hint}")
 
 
-def show_record(record: PreferenceRecord, console: Console) -> None:
-    """Print a record; text of models and tools is never read as markup or as terminal codes."""
+def find_thread(run_dir: Path, record: PreferenceRecord) -> str:
+    """The thread of a record's task, which Studio opens where the folder keeps threads; empty where there is no such folder."""
+    files = RunDir(run_dir)
+    return thread_id(files.read_lock().identity, record.task.id) if files.lock.exists() else ""
+
+
+def show_record(record: PreferenceRecord, console: Console, thread: str = "") -> None:
+    """Print a record; text of models and tools is never read as markup or as terminal codes.
+
+    Args:
+        record: Of a run folder, or of a run that keeps nothing.
+        console: Where to.
+        thread: The task's thread in the folder.
+    """
     _print(console, "task", [(record.task.id, record.task.text), *_reference(record)])
     for attempt in record.attempts:
         console.print(Rule(f"round {attempt.round + 1}"))
@@ -49,7 +66,7 @@ def show_record(record: PreferenceRecord, console: Console) -> None:
             if lines:
                 _print(console, title, lines)
     console.print(Rule())
-    _print(console, "result", list(_result(record)))
+    _print(console, "result", [*_result(record), *([("thread", thread)] if thread else [])])
 
 
 def _sections(record: PreferenceRecord, attempt: Attempt) -> Iterator[tuple[str, list[Line]]]:
@@ -60,6 +77,7 @@ def _sections(record: PreferenceRecord, attempt: Attempt) -> Iterator[tuple[str,
     yield "evidence", [_evidence(item, names) for item in attempt.evidence]
     yield "knowledge", [("", attempt.knowledge.text)] if attempt.knowledge else []
     yield "verdicts", [_verdict(verdict, names) for verdict in attempt.verdicts]
+    yield "shortened", [(cut.role, f"{cut.what}: {cut.chars:,} characters left out of the middle") for cut in attempt.cuts]
     yield "pair", list(_pair(record, attempt.pair)) if attempt.pair else []
     score = "no score" if attempt.critique.score is None else f"reward {attempt.critique.score}/10"
     yield "critique", [(score, attempt.critique.analysis)]
@@ -118,8 +136,6 @@ def _result(record: PreferenceRecord) -> Iterator[Line]:
     kept = "" if record.best_attempt is None else f", the pair of round {record.best_attempt + 1}"
     count = len(record.attempts)
     yield record.status, f"{count} round{'' if count == 1 else 's'}{kept}"
-    if record.recipe_digest:
-        yield "thread", thread_id(record.recipe_digest, record.task.id)
     if record.review:
         who = f" by {record.review.reviewer}" if record.review.reviewer else ""
         yield f"reviewed{who}: {record.review.decision}", record.review.reason

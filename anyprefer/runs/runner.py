@@ -8,7 +8,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal
 
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
@@ -17,14 +16,12 @@ from anyprefer.agents.team import Team
 from anyprefer.errors import BudgetSpentError, DataError, StopRunError
 from anyprefer.runs.folder import RunFolder
 from anyprefer.runs.index import Suspicion
+from anyprefer.runs.live import Stop
 from anyprefer.runs.stores import Store
 from anyprefer.runs.synthesizer import Synthesizer, thread_id
 from anyprefer.types import Failure, PreferenceRecord, Task
 
 logger = logging.getLogger(__name__)
-
-Stop = Literal["finished", "accepted", "budget", "interrupted"]
-"""Why a session ended: no tasks left, enough accepted, no budget left, or asked to stop."""
 
 
 class Runner:
@@ -36,6 +33,7 @@ class Runner:
         store: Where checkpoints go; open.
         accept: How many accepted records the folder should have in the end; None is as many as there are.
         on_record: Called with every record of this session.
+        on_stop: Called with what stops the run, while running calls are still being finished.
     """
 
     def __init__(
@@ -45,6 +43,7 @@ class Runner:
         store: Store,
         accept: int | None = None,
         on_record: Callable[[PreferenceRecord], None] = lambda record: None,
+        on_stop: Callable[[StopRunError], None] = lambda error: None,
     ) -> None:
         self.team = team
         self.folder = folder
@@ -53,8 +52,9 @@ class Runner:
         self.tally = folder.index.tally()
         self.in_progress = 0
         """Tasks being worked on."""
-        self.synthesizer = Synthesizer(team, store.saver, store.errors)
+        self.synthesizer = Synthesizer(team, store.saver, store.errors, folder.identity)
         self._on_record = on_record
+        self._on_stop = on_stop
         self._controls: set[RunControl] = set()
         self._stop: Stop | None = None
         self._failure: StopRunError | None = None
@@ -79,7 +79,7 @@ class Runner:
         self._suspects = self.folder.index.suspects()
         self.synthesizer.left = left = await self.store.threads()
         for task_id in done if left and not self.team.recipe.run.keep_threads else ():
-            if (thread := thread_id(self.folder.digest, task_id)) in left:
+            if (thread := thread_id(self.folder.identity, task_id)) in left:
                 await self.store.saver.adelete_thread(thread)
         if self._enough():
             return "accepted"
@@ -173,8 +173,10 @@ class Runner:
             logger.info("%s", error)
             self.request_drain("budget")
         else:
-            self._failure = self._failure or error
-            self.request_drain()
+            if self._failure is None:
+                self._failure = error
+                self._on_stop(error)
+            self.request_drain("endpoint")
 
     async def keep(self, record: PreferenceRecord) -> None:
         """Write a record and forget the task's checkpoints; one accepted beyond what was asked for stays as it is."""
@@ -186,7 +188,7 @@ class Runner:
             end = self.folder.records.append(record)
         except DataError as error:  # a model or a tool gave what nothing can store
             logger.warning("task %s: %s", record.task.id, error)
-            record = await self.synthesizer.fail(record.task, error)
+            record = await self.synthesizer.salvage(record, error)
             end = self.folder.records.append(record)
         self.folder.index.add(record, end)
         self.tally.add(record)

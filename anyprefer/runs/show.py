@@ -5,7 +5,8 @@ from pathlib import Path
 from rich.console import Console
 
 from anyprefer.data.records import RecordFile
-from anyprefer.runs.naming import name_certainty, name_score, name_side
+from anyprefer.runs.naming import name_certainty, name_exhausted, name_score, name_shortened, name_side
+from anyprefer.runs.progress import describe_causes, describe_passing
 from anyprefer.runs.summary import Summary
 from anyprefer.types import Attempt, PreferenceRecord, Side
 
@@ -18,6 +19,7 @@ _STATES = {
     "accepted": "has what was asked for",
     "budget": "stopped at its budget",
     "interrupted": "stopped early",
+    "endpoint": "was stopped by an endpoint",
 }
 
 
@@ -47,15 +49,21 @@ def show_summary(summary: Summary, folder: Path, console: Console) -> None:
     state = _STATES[summary.stopped]
     seconds = f"{summary.seconds:.0f} seconds"
     cost = "" if not summary.cost_usd else f"{summary.cost_usd:.4f} USD, "
-    counts = f"{summary.accepted} accepted, {summary.exhausted} exhausted, {summary.failed} failed"
+    exhausted = name_exhausted(summary.exhausted, summary.exhausted_after_error)
+    counts = f"{summary.accepted} accepted, {exhausted}, {summary.failed} failed"
     counts += f", {summary.rejected} rejected" if summary.rejected else ""
+    reused = f", {summary.reused_calls} reused from another folder" if summary.reused_calls else ""
     parts = f"{summary.prompt_tokens} prompt, {summary.completion_tokens} completion"
+    estimated = sum(usage.estimated for usage in summary.usage.values())
+    parts += f"; those of {estimated} calls are estimated" if estimated else ""
     lines = (
         f"\nrun {folder} {state}: {summary.tasks} tasks, {counts}",
-        f"{summary.calls} calls ({summary.repeated_calls} repeated), {tokens} tokens ({parts}), {cost}{seconds}",
+        f"{summary.calls} calls ({summary.repeated_calls} repeated{reused}), {tokens} tokens ({parts}), {cost}{seconds}",
         *([f"judgements disagree on {summary.flip_rate:.0%} of the pairs"] if summary.flip_rate is not None else []),
+        *([name_shortened(summary.shortened, summary.shortened_parts)] if summary.shortened else []),
         *([f"{summary.waiting} tasks wait for a review: anyprefer review {folder}"] if summary.waiting else []),
-        *(f"  {kind}: {number} tasks" for kind, number in sorted(summary.errors.items())),
+        *describe_causes(summary.causes),
+        *(line for found in summary.troubles.values() for line in describe_passing(found)),
     )
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 

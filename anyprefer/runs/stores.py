@@ -4,7 +4,7 @@ Records, index and lock are always files of the run folder, which one process ow
 """
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,9 @@ class RunJournal(CallStore, Protocol):
     async def repeated(self) -> int:
         """How many completed model calls were made again although their reply could be used; 0 unless something is wrong."""
 
+    async def reused(self) -> int:
+        """How many completed model calls were taken over from another run."""
+
 
 class Store(Protocol):
     """An open store."""
@@ -55,8 +58,8 @@ class Store(Protocol):
     async def threads(self) -> set[str]:
         """The threads that have checkpoints."""
 
-    async def forget_failed(self, task_ids: Sequence[str]) -> None:
-        """Let these tasks be done again, and ask again where a reply could not be used."""
+    async def forget_records(self, task_ids: Collection[str] | None) -> None:
+        """Drop what a cluster keeps of these tasks' records, None of all, so that they can be done again."""
 
     def explain(self, error: Exception) -> RunFolderError:
         """Say what such an error means and what to do."""
@@ -76,9 +79,8 @@ class SqliteStore:
         rows = await self.saver.conn.execute_fetchall("SELECT DISTINCT thread_id FROM checkpoints")
         return {row[0] for row in rows}
 
-    async def forget_failed(self, task_ids: Sequence[str]) -> None:
-        """See `Store.forget_failed`."""
-        await self.journal.forget_bad(task_ids)
+    async def forget_records(self, task_ids: Collection[str] | None) -> None:
+        """Nothing to drop: a cluster works with a database alone."""
 
     def explain(self, error: Exception) -> RunFolderError:
         """See `Store.explain`."""
@@ -88,34 +90,35 @@ class SqliteStore:
         )
 
 
-def open_store(url: str | None, folder: Path, digest: str) -> AbstractAsyncContextManager[Store]:
+def open_store(url: str | None, folder: Path, digest: str, *, secret: bytes | None = None) -> AbstractAsyncContextManager[Store]:
     """Open the store of a run.
 
     Args:
         url: `postgres://...`, or None for files in the folder.
         folder: The run folder.
         digest: Of the recipe; separates the runs of one database.
+        secret: What the journal begins with that is to reuse another one's calls; see `Journal`.
 
     Raises:
         ConfigError: The URL is of no known kind.
         RunFolderError: The store cannot be opened.
     """
     if url is None:
-        return _open_sqlite(RunDir(folder))
+        return _open_sqlite(RunDir(folder), secret)
     if url.partition("://")[0] not in ("postgres", "postgresql"):
         raise ConfigError(f"unknown store {url.partition('://')[0]!r}: give a URL that begins with postgres://, or none")
     from anyprefer.runs.postgres import open_postgres
 
-    return open_postgres(url, folder, digest)
+    return open_postgres(url, folder, digest, secret=secret)
 
 
 @asynccontextmanager
-async def _open_sqlite(files: RunDir) -> AsyncIterator[Store]:
+async def _open_sqlite(files: RunDir, secret: bytes | None) -> AsyncIterator[Store]:
     if files.store.exists():
         raise RunFolderError(
             f"run folder {str(files.path)!r} keeps its journal in Postgres: give its URL with --store or ANYPREFER_STORE"
         )
-    journal = Journal(files.journal)
+    journal = Journal(files.journal, secret)
     try:
         async with AsyncSqliteSaver.from_conn_string(str(files.checkpoints)) as saver:
             saver.serde = state_serializer()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from anyprefer.backends.troubles import Trouble
+from anyprefer.data.run_dir import RunDir
 from anyprefer.runs.folder import RunFolder
-from anyprefer.runs.index import Tally
-from anyprefer.runs.runner import Stop
-from anyprefer.runs.stores import RunJournal
+from anyprefer.runs.live import Camera, Stop, count_by_message
 from anyprefer.types import RoleUsage
 
 
@@ -24,6 +24,8 @@ class Summary(BaseModel):
     """Finished tasks: accepted + exhausted + rejected + failed."""
     accepted: int
     exhausted: int
+    exhausted_after_error: int = 0
+    """Exhausted tasks that an error ended before they were out of rounds; they have a pair."""
     failed: int
     rejected: int = 0
     """Turned down by a reviewer."""
@@ -31,19 +33,31 @@ class Summary(BaseModel):
     """Tasks of the last session that wait for a reviewer; they are not finished."""
     stopped: Stop
     """Why the last session ended."""
+    stop_cause: str = ""
+    """What an endpoint said that stopped it, if one did."""
     wanted: int | None = None
     """Accepted records asked for."""
     rounds: dict[int, int]
     """Attempts made -> number of tasks."""
     errors: dict[str, int]
-    """Error class -> number of failed tasks."""
+    """Error class -> number of tasks that ended early."""
+    causes: dict[str, int] = {}
+    """Why tasks ended early, in the words of who failed -> number of tasks."""
+    troubles: dict[str, list[Trouble]] = {}
+    """Endpoint -> what went wrong with its calls in the last session, passing troubles included."""
     flip_rate: float | None = None
     """Share of attempts whose best and worst response single judgements rank in opposite ways: position bias, or a panel that
     disagrees. None where every attempt had one judgement."""
+    shortened: int = 0
+    """Tasks whose judge or critic saw a shortened text in some round."""
+    shortened_parts: dict[str, int] = {}
+    """Who saw what shortened, such as "judge: task" -> number of tasks."""
     calls: int
     """Completed model calls."""
     repeated_calls: int
     """Completed calls that were paid again; 0 unless something is wrong."""
+    reused_calls: int = 0
+    """Completed calls that were paid in another run folder (`--reuse`) and cost nothing here."""
     prompt_tokens: int
     completion_tokens: int
     cost_usd: float | None = None
@@ -54,27 +68,38 @@ class Summary(BaseModel):
 
     @property
     def failed_share(self) -> float:
-        """Failed tasks over finished ones."""
-        return self.failed / self.tasks if self.tasks else 0.0
+        """Tasks that an error ended, with a pair or without, over finished ones."""
+        return (self.failed + self.exhausted_after_error) / self.tasks if self.tasks else 0.0
 
 
-async def summarize(
-    folder: RunFolder, journal: RunJournal, name: str, tally: Tally, *, seconds: float, stopped: Stop, wanted: int | None = None
-) -> Summary:
+async def summarize(camera: Camera, folder: RunFolder, stopped: Stop) -> Summary:
     """Add up a run and write `summary.json`."""
+    journal, tally = camera.runner.store.journal, camera.runner.tally
     usage = await journal.totals()
     whole = sum(usage.values(), RoleUsage())
     summary = Summary(
-        recipe=name, digest=folder.digest, tasks=tally.total, accepted=tally.statuses["accepted"],
-        exhausted=tally.statuses["exhausted"], failed=tally.statuses["failed"], stopped=stopped, wanted=wanted,
+        recipe=camera.recipe, digest=folder.digest, tasks=tally.total, accepted=tally.statuses["accepted"],
+        exhausted=tally.statuses["exhausted"], failed=tally.statuses["failed"], stopped=stopped,
+        exhausted_after_error=tally.exhausted_after_error,
+        stop_cause=camera.stop_cause, wanted=camera.runner.accept,
+        causes=count_by_message(tally.causes), troubles={view.name: view.troubles for view in camera.views() if view.troubles},
         rejected=tally.statuses["rejected"], waiting=tally.waiting,
         flip_rate=tally.flips[True] / tally.flips.total() if tally.flips else None,
+        shortened=tally.shortened, shortened_parts=dict(sorted(tally.shortened_parts.items())),
         rounds=dict(sorted(tally.rounds.items())), errors=dict(tally.errors), calls=whole.calls,
-        repeated_calls=await journal.repeated(), prompt_tokens=whole.prompt_tokens, completion_tokens=whole.completion_tokens,
-        cost_usd=whole.cost_usd, seconds=round(seconds, 3), usage=usage,
+        repeated_calls=await journal.repeated(), reused_calls=await journal.reused(),
+        prompt_tokens=whole.prompt_tokens, completion_tokens=whole.completion_tokens,
+        cost_usd=whole.cost_usd, seconds=round(camera.seconds, 3), usage=usage,
     )  # fmt: skip
     folder.write(folder.files.summary, summary.model_dump_json(indent=2) + "\n")
     return summary
+
+
+def read_summary(run_dir: Path) -> Summary | None:
+    """What the last session of a run folder came to; None where there is none that can be read."""
+    with suppress(OSError, ValueError):
+        return Summary.model_validate_json(RunDir(run_dir).summary.read_bytes())
+    return None
 
 
 def earlier_seconds(*paths: Path) -> float:

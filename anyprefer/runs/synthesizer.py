@@ -14,12 +14,15 @@ from langgraph.runtime import RunControl
 from langgraph.types import Command
 
 from anyprefer import telemetry
-from anyprefer.agents.outcome import best_of
+from anyprefer.agents.outcome import best_of, best_pair_of
 from anyprefer.agents.team import Team
+from anyprefer.backends.troubles import failure_of
+from anyprefer.data.records import record_line
 from anyprefer.errors import AnypreferError, DataError
 from anyprefer.graph.builder import build_graph, recursion_limit
+from anyprefer.graph.nodes import NodeCrashedError
 from anyprefer.graph.state import SynthesisState
-from anyprefer.types import Attempt, Failure, PreferenceRecord, Review, Task
+from anyprefer.types import Attempt, PreferenceRecord, Review, Task
 
 logger = logging.getLogger(__name__)
 
@@ -49,20 +52,22 @@ class Synthesizer:
     """Makes records of tasks.
 
     Args:
-        team: The agents; the digest that their records carry is part of thread ids too.
+        team: The agents.
         saver: Keeps checkpoints; None works from the journal alone.
         errors: What the saver raises when it cannot write.
+        identity: What threads are named after; None is the digest that the team's records carry.
 
     Attributes:
         left: Threads with checkpoints of an earlier session.
     """
 
     def __init__(
-        self, team: Team, saver: BaseCheckpointSaver[Any] | None = None, errors: tuple[type[Exception], ...] = ()
-    ) -> None:
+        self, team: Team, saver: BaseCheckpointSaver[Any] | None = None, errors: tuple[type[Exception], ...] = (),
+        identity: str | None = None,
+    ) -> None:  # fmt: skip
         self.team = team
         self.left: set[str] = set()
-        self._digest = team.recipe_digest
+        self._identity = identity or team.recipe_digest
         self._saver = saver
         self._errors = errors
         self._crashes = 0
@@ -87,26 +92,32 @@ class Synthesizer:
             except Exception as error:  # whatever one task does to us must not cost the others
                 if isinstance(error, self._errors):
                     raise
-                logger.exception("task %s: unexpected error in try %d", task.id, number)
+                crash = error if isinstance(error, NodeCrashedError) else NodeCrashedError("", error, ())
+                logger.error("task %s: unexpected error in try %d", task.id, number, exc_info=crash.error)  # noqa: TRY400
                 await self.forget(task)
-                last = error
             else:
                 self._crashes = 0
                 return record
         self._crashes += 1
         if self._crashes >= MAX_CRASHES:
-            raise last
-        return await self.fail(task, last)
+            raise crash.error
+        return await self.fail(task, crash.error, crash.attempts, crash.node)
 
-    async def fail(self, task: Task, error: Exception) -> PreferenceRecord:
-        """The record of a task that an error of no node in particular has cost its pair."""
+    async def fail(self, task: Task, error: Exception, attempts: tuple[Attempt, ...] = (), node: str = "") -> PreferenceRecord:
+        """The record of a task that an error nobody foresaw has ended, with the best pair made before it."""
         where = " (see run.log)" if self._saver is not None else ""
-        failure = Failure(kind=type(error).__name__, message=f"{error}{where}", node="")
-        return await self.team.record(task, (), status="failed", error=failure)
+        failure = failure_of(error, node, where)
+        best = best_pair_of(attempts)
+        status = "failed" if best is None else "exhausted"
+        return await self.team.record(task, attempts, status=status, best_attempt=best, error=failure)
+
+    async def salvage(self, record: PreferenceRecord, error: Exception) -> PreferenceRecord:
+        """The record of a task of which an attempt cannot be stored, with those that can."""
+        return await self.fail(record.task, error, tuple(one for one in record.attempts if _is_storable(record, one)))
 
     async def forget(self, task: Task) -> None:
         """Delete a task's checkpoints; what was paid for is in the journal."""
-        thread = thread_id(self._digest, task.id)
+        thread = thread_id(self._identity, task.id)
         self.left.discard(thread)
         if self._saver is not None:
             await self._saver.adelete_thread(thread)
@@ -125,7 +136,7 @@ class Synthesizer:
         Raises:
             DataError: It does not wait.
         """
-        if await self.waiting(thread_id(self._digest, task_id)) is None:
+        if await self.waiting(thread_id(self._identity, task_id)) is None:
             raise DataError(f"task {task_id!r} does not wait for a review")
         command: Command[Any] = Command(resume=review.model_dump(mode="json"))
         state = await self._graph.ainvoke(command, self._config(task_id), durability=self.team.recipe.run.durability)
@@ -133,13 +144,13 @@ class Synthesizer:
 
     def _config(self, task_id: str) -> RunnableConfig:
         return {
-            "configurable": {"thread_id": thread_id(self._digest, task_id)},
+            "configurable": {"thread_id": thread_id(self._identity, task_id)},
             "recursion_limit": recursion_limit(self.team.recipe), "run_name": "anyprefer",
             "metadata": {"task_id": task_id, "recipe": self.team.recipe.name},
         }  # fmt: skip
 
     async def _once(self, task: Task, control: RunControl | None) -> PreferenceRecord | None:
-        thread, config = thread_id(self._digest, task.id), self._config(task.id)
+        thread, config = thread_id(self._identity, task.id), self._config(task.id)
         options: dict[str, Any] = {"durability": self.team.recipe.run.durability} if self._saver is not None else {}
         start = time.perf_counter()
         with telemetry.span("synthesize", anyprefer__task_id=task.id) as note:
@@ -158,6 +169,14 @@ class Synthesizer:
         return record
 
 
-def thread_id(digest: str, task_id: str) -> str:
+def thread_id(identity: str, task_id: str) -> str:
     """The LangGraph thread of a task in a run."""
-    return str(uuid.uuid5(THREADS, f"{digest}:{task_id}"))
+    return str(uuid.uuid5(THREADS, f"{identity}:{task_id}"))
+
+
+def _is_storable(record: PreferenceRecord, attempt: Attempt) -> bool:
+    try:
+        record_line(record.model_copy(update={"attempts": (attempt,)}))
+    except DataError:
+        return False
+    return True

@@ -30,10 +30,9 @@ def preference_tool(recipe: Recipe) -> "BaseTool":
 
     async def run(prompt: str, reference: str | None = None) -> str:
         async for record in synthesize([Task(prompt=prompt, reference=Reply.of(reference) if reference else None)], recipe):
-            if record.error is not None:
-                return json.dumps({"status": record.status, "error": record.error.message})
-            reward = record.best.reward if record.best else None
-            return json.dumps({"status": record.status, "reward": reward, **_texts(record.pair)})
+            error = {"error": record.error.message} if record.error else {}
+            reward = {} if error and record.pair is None else {"reward": record.best.reward if record.best else None}
+            return json.dumps({"status": record.status, **error, **reward, **_texts(record.pair)})
         raise AssertionError("one task makes one record")
 
     return StructuredTool.from_function(

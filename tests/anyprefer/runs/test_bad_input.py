@@ -124,9 +124,10 @@ def test_corrupt_last_line_is_repaired(model: LoopbackModel, tmp_path: Path) -> 
 
 def test_another_recipe_in_the_same_folder_is_refused(model: LoopbackModel, tmp_path: Path) -> None:
     assert run(tmp_path, model.url).returncode == 0
-    done = run(tmp_path, model.url, loop={"threshold": 3})
+    done = run(tmp_path, model.url, target={"max_tokens": 300})
     assert done.returncode == 2
-    assert "loop.threshold: 7 -> 3" in done.stderr
+    assert "target.max_tokens: 1024 -> 300" in done.stderr
+    assert f"--out NEW --reuse {tmp_path / 'out'}" in done.stderr
 
 
 def test_full_disk_says_so_and_resumes(model: LoopbackModel, tmp_path: Path) -> None:

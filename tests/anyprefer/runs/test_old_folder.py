@@ -85,7 +85,7 @@ def test_resume_finishes_what_is_left_and_asks_no_completed_call_again(old: Old)
     assert {tag for tag, _ in old.asked()} == {"stopped", "fresh", "later"}
     assert {title: number for (tag, title), number in old.asked().items() if tag == "stopped"} == {"PairReview": 1}
     after = calls_in(old.out)
-    assert (set(after.values()), after.total() - before.total()) == ({1}, len(old.model.requests))
+    assert (set(after.values()), after.total() - before.total()) == ({1}, len(old.model.requests) + len(old.model.probes))
     summary = json.loads((old.out / "summary.json").read_text())
     assert (summary["repeated_calls"], summary["waiting"], summary["digest"]) == (0, 2, digest)
     assert "error" not in (old.out / "run.log").read_text(), "no checkpoint of before was tried"

@@ -14,11 +14,16 @@ from typing import Any
 import pytest
 import tomli_w
 from loopback import LoopbackModel, recipe_data, review
+from rich.console import Console
 
 from anyprefer.backends.calls import CallSite, StoredCall
 from anyprefer.errors import ConfigError, RunFolderError
+from anyprefer.recipes import parse_recipe
+from anyprefer.runs.progress import Progress
+from anyprefer.runs.session import Session, run_session
 from anyprefer.runs.stores import Store, open_store
-from anyprefer.types import RoleUsage
+from anyprefer.runs.summary import Summary
+from anyprefer.types import RoleUsage, Task
 
 NUM_TASKS = 12
 
@@ -57,13 +62,14 @@ def test_a_journal_keeps_what_it_is_given(store_url: str | None, tmp_path: Path)
     async def fill(store: Store) -> None:
         journal = store.journal
         assert await journal.get("a") is None
-        for one in (call("a"), call("b", "o'\0ther", cost_usd=0.25), call("c", kind="tool")):
+        for one in (call("a"), call("b", "o'\0ther", cost_usd=0.25, reused=True), call("c", kind="tool", reused=True)):
             await journal.put(one)
+        assert await journal.reused() == 1
 
     async def check(store: Store) -> None:
         journal = store.journal
         assert await journal.get("a") == call("a")
-        assert await journal.get("b") == call("b", "o'\0ther", cost_usd=0.25)
+        assert await journal.get("b") == call("b", "o'\0ther", cost_usd=0.25, reused=True)
         assert await journal.usage("task") == {
             "judge": RoleUsage(calls=1, prompt_tokens=5, completion_tokens=7, seconds=0.5, cost_usd=None)
         }
@@ -137,6 +143,55 @@ def test_a_server_that_is_away_is_said(tmp_path: Path) -> None:
         asyncio.run(use("postgres://user:hunter2@127.0.0.1:9/none"))
     with pytest.raises(ConfigError, match="unknown store 'mysql'"):
         asyncio.run(use("mysql://x"))
+
+
+def go(folder: Path, model: LoopbackModel, **parts: Any) -> Summary:
+    """Run a session; keywords with tables are sections of the recipe, the others are the session's."""
+    sections = {name: value for name, value in parts.items() if isinstance(value, dict)}
+    options = {name: value for name, value in parts.items() if name not in sections}
+    tasks = tuple(Task(id=f"t{i}", prompt=f"question {i}") for i in range(4))
+    session = Session(parse_recipe(recipe_data(model.url, **sections)), tasks, folder, **options)
+    return asyncio.run(run_session(session, Progress(Console(quiet=True))))
+
+
+def test_calls_are_taken_over_from_a_file_and_from_another_schema(url: str, tmp_path: Path) -> None:
+    with LoopbackModel() as model:
+        first = go(tmp_path / "file", model)
+        asked = len(model.requests)
+        for name, source in (("schema", "file"), ("other", "schema")):
+            summary = go(tmp_path / name, model, store=url, reuse=tmp_path / source)
+            assert (summary.accepted, len(model.requests)) == (first.accepted, asked)
+            assert (summary.reused_calls, summary.repeated_calls) == (asked, 0)
+            assert summary.usage["critic"].prompt_tokens == 0
+        with pytest.raises(RunFolderError, match="only a run with --store of the same database"):
+            go(tmp_path / "back", model, reuse=tmp_path / "schema")
+        go(tmp_path / "own", model, store=url)
+        with pytest.raises(RunFolderError, match="has calls of its own already"):
+            go(tmp_path / "own", model, store=url, reuse=tmp_path / "schema")
+
+
+def test_a_changed_recipe_keeps_the_schema_with_its_calls(url: str, tmp_path: Path) -> None:
+    with LoopbackModel() as model:
+        model.replies["PairReview"] = review(8)
+        go(tmp_path, model, store=url)
+        schema, asked = (tmp_path / "store.json").read_text(), len(model.requests)
+        summary = go(tmp_path, model, store=url, loop={"threshold": 9, "max_rounds": 1})
+        assert (summary.exhausted, summary.repeated_calls) == (4, 0)
+        assert len(model.requests) == asked + 4 * 4, "a rewrite and a second round each"
+        again = len(model.requests)
+        assert go(tmp_path, model, store=url, loop={"threshold": 8, "max_rounds": 1}).accepted == 4
+        assert (len(model.requests), (tmp_path / "store.json").read_text()) == (again, schema)
+
+
+async def test_what_a_cluster_keeps_of_records_can_be_dropped(url: str, tmp_path: Path) -> None:
+    async with open_store(url, tmp_path, "d" * 64) as store:
+        await store.forget_records({"a"})
+        await store.journal.rows("CREATE TABLE records (task_id TEXT PRIMARY KEY)")
+        await store.journal.rows("INSERT INTO records VALUES (%s), (%s), (%s)", ['"a"', '"b"', '"c"'])
+        await store.forget_records({"a"})
+        assert {row["task_id"] for row in await store.journal.rows("SELECT task_id FROM records")} == {'"b"', '"c"'}
+        await store.forget_records(None)
+        assert await store.journal.rows("SELECT task_id FROM records") == []
 
 
 def start(folder: Path, model: LoopbackModel, url: str) -> subprocess.Popen[bytes]:
