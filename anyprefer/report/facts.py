@@ -1,4 +1,4 @@
-"""What a run came to, gathered one record at a time: every record is looked at once, and none is kept."""
+"""What a run came to, gathered one record at a time: every record is looked at once, and few are kept."""
 
 from array import array
 from collections import Counter, defaultdict
@@ -14,6 +14,10 @@ from anyprefer.types import Attempt, PreferenceRecord, RoleUsage, Side
 
 UNNAMED_MODEL = "a model without a name"
 """Who wrote a response of which the record does not say it."""
+
+
+FIRST = 5
+"""Accepted pairs that the page begins with, as many as `anyprefer show` prints."""
 
 
 def _numbers() -> "array[float]":
@@ -44,6 +48,8 @@ class RunFacts:
     """The numbers of the report's sections."""
 
     statuses: Counter[str] = field(default_factory=Counter)
+    exhausted_after_error: int = 0
+    """Exhausted tasks that an error ended before they were out of rounds."""
     decisions: Counter[str] = field(default_factory=Counter)
     """What reviewers decided."""
     models: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -56,6 +62,10 @@ class RunFacts:
     rejected: "array[float]" = field(default_factory=_numbers)
     others: "array[float]" = field(default_factory=_numbers)
     """Scores of the responses of those attempts that are in no pair; one that a reviewer replaced was in one."""
+    shortened: int = 0
+    """Tasks whose judge or critic saw a shortened text in some round."""
+    shortened_parts: Counter[str] = field(default_factory=Counter)
+    """Who saw what shortened -> tasks."""
     unscored: int = 0
     """Sides that no judge has scored."""
     margins: "array[float]" = field(default_factory=_numbers)
@@ -71,6 +81,8 @@ class RunFacts:
     rewrites: Rewrites = field(default_factory=Rewrites)
     failures: FailureGroups = field(default_factory=FailureGroups)
     cases: CaseBook = field(default_factory=CaseBook)
+    first: list[PreferenceRecord] = field(default_factory=list)
+    """The first accepted records, up to `FIRST`."""
 
     @property
     def total(self) -> int:
@@ -80,6 +92,7 @@ class RunFacts:
     def add(self, record: PreferenceRecord) -> None:
         """Count a record."""
         self.statuses[record.status] += 1
+        self.exhausted_after_error += record.status == "exhausted" and record.error is not None
         if record.review:
             self.decisions[record.review.decision] += 1
         for role, model in record.models.items():
@@ -90,6 +103,8 @@ class RunFacts:
             accepted = record.status == "accepted" and index == record.best_attempt
             self.rounds.setdefault(attempt.round, RoundFacts()).add(attempt, accepted=accepted)
             self.tools.add(attempt)
+        self.shortened += bool(record.shortened)
+        self.shortened_parts.update(record.shortened)
         self._add_scores(record)
         self.rewrites.add(record)
         self.failures.add(record)
@@ -107,6 +122,8 @@ class RunFacts:
         _append_known(self.certainties, pair.certainty)
         _append_known(self.rewards, best.critique.score)
         if record.status == "accepted":
+            if len(self.first) < FIRST:
+                self.first.append(record)
             self.pairs.add(record.task.id, pair.chosen.text, pair.rejected.text)
         self.others.extend(_other_scores(best))
 

@@ -1,9 +1,10 @@
-"""What went wrong, grouped by cause: failed tasks, failed tools and rounds without a pair."""
+"""What went wrong, grouped by cause: tasks that an error ended, failed tools and rounds without a pair."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from anyprefer.backends.troubles import essence_of
 from anyprefer.types import PreferenceRecord
 
 EXAMPLES = 5
@@ -46,7 +47,11 @@ class FailureGroups:
         """Look at a record."""
         task_id = record.task.id
         if record.error:
-            _count(self.tasks, record.error.kind, record.error.node, record.error.message, task_id)
+            kind, node, cause = record.error.kind, record.error.node, record.error.cause
+            if cause:
+                self.tasks.setdefault((kind, node, essence_of(cause)), Cause(kind, node, cause)).add(task_id)
+            else:
+                _count(self.tasks, kind, node, record.error.message, task_id)
         for attempt in record.attempts:
             for found in attempt.evidence:
                 if not found.ok:

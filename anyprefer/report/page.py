@@ -18,6 +18,7 @@ from anyprefer.analysis.diversity_table import tabulate_coverage, tabulate_measu
 from anyprefer.data.records import RecordFile
 from anyprefer.data.run_dir import Lock, RunDir
 from anyprefer.errors import ConfigError, DataError, RunFolderError
+from anyprefer.redaction import quote
 from anyprefer.report.archive import write_archive
 from anyprefer.report.assets import read_script, read_style, script_source
 from anyprefer.report.cases import Case
@@ -27,17 +28,19 @@ from anyprefer.report.failures import by_count
 from anyprefer.report.figures import rewrite_charts, round_charts, score_charts, tool_charts
 from anyprefer.report.tool_effects import SIDES, ToolEffect
 from anyprefer.runs.live import read_picture
-from anyprefer.runs.naming import name_certainty, name_finding, name_score, name_side
+from anyprefer.runs.naming import ENDINGS, name_certainty, name_finding, name_parts, name_score, name_side
+from anyprefer.runs.progress import count_tasks, describe_passing
+from anyprefer.runs.summary import read_summary
 from anyprefer.training.findings import RESULT
-from anyprefer.types import Evidence, PreferenceRecord, RoleUsage, Side
+from anyprefer.types import Evidence, PreferenceRecord, RoleUsage, Side, Verdict
 
 if TYPE_CHECKING:
     from anyprefer.report.quality import Quality
 
 SECTIONS = (
-    ("summary", "Summary"), ("rounds", "Rounds and scores"), ("tools", "Tools"), ("prompts", "Rewritten prompts"),
-    ("calls", "Calls"), ("failures", "Failures"), ("quality", "Dataset quality"), ("cases", "Case studies"),
-    ("pairs", "All records"),
+    ("accepted", "Accepted pairs"), ("summary", "Numbers"), ("rounds", "Rounds and scores"), ("tools", "Tools"),
+    ("prompts", "Rewritten prompts"), ("failures", "Failures"), ("calls", "Calls"), ("quality", "Dataset quality"),
+    ("cases", "Case studies"), ("settings", "Settings"), ("pairs", "All records"),
 )  # fmt: skip
 """Ids and titles, in their order on the page."""
 
@@ -77,7 +80,9 @@ def write_report(run_dir: Path, to: Path | None = None) -> ReportSummary:
     for record in records:
         facts.add(record)
     if not facts.total:
-        raise DataError(f"{str(run_dir)!r} has no finished task yet: run `anyprefer run` into it first")
+        last = read_summary(files.path)
+        why = f" (an endpoint stopped it: {last.stop_cause})" if last and last.stop_cause else ""
+        raise DataError(f"{str(run_dir)!r} has no finished task yet{why}: run `anyprefer run` into it first")
     cases = list(facts.cases.cases())
     quality = _read_quality(files, facts)
     to = to or files.report
@@ -120,6 +125,7 @@ def _render(files: RunDir, lock: Lock, facts: RunFacts, cases: Sequence[Case], q
                 "rewrites": [*rewrite_charts(facts)],
             },
             stored=read_calls(files.path),
+            last=read_summary(files.path),
             failures={name: by_count(getattr(facts.failures, name)) for name in ("tasks", "rounds", "tools")},
             quality=quality,
             cases=cases,
@@ -150,36 +156,40 @@ def _environment() -> Any:
         number=_number,
         sided=_sided,
         evidence_of=_evidence_of,
+        verdict_of=_verdict_of,
         name_side=_name_side,
         name_score=name_score,
         name_certainty=name_certainty,
         name_finding=name_finding,
         marked=marked,
+        count_tasks=count_tasks,
+        describe_passing=describe_passing,
+        quote=quote,
         tabulate_measures=tabulate_measures,
         tabulate_coverage=tabulate_coverage,
     )
     return environment
 
 
-def _figures(run_dir: Path, facts: RunFacts) -> list[tuple[str, str]]:
-    """The cards beside the outcomes."""
+def _figures(run_dir: Path, facts: RunFacts) -> dict[str, str]:
+    """The cards beside the outcomes; the line at the top has some of them."""
     whole = sum(facts.usage.values(), RoleUsage())
-    cost = "unknown" if whole.cost_usd is None else f"${whole.cost_usd:,.2f}"
-    figures = [
-        ("Model calls", f"{whole.calls:,}"),
-        ("Tokens", f"{whole.prompt_tokens + whole.completion_tokens:,}"),
-        ("Cost", cost),
-    ]
+    tokens = whole.prompt_tokens + whole.completion_tokens
+    figures = {"Model calls": f"{whole.calls:,}", "Tokens": f"{tokens:,}", "Cost": _price(whole.cost_usd)}
     with suppress(RunFolderError):
-        figures.append(("Minutes", f"{read_picture(run_dir)[0].seconds / 60:,.1f}"))
+        figures["Minutes"] = f"{read_picture(run_dir)[0].seconds / 60:,.1f}"
     if facts.rewards:
-        figures.append(("Mean reward", f"{sum(facts.rewards) / len(facts.rewards):.2f}"))
+        figures["Mean reward"] = f"{sum(facts.rewards) / len(facts.rewards):.2f}"
     if facts.margins:
-        figures.append(("Mean margin", f"{sum(facts.margins) / len(facts.margins):.2f}"))
+        figures["Mean margin"] = f"{sum(facts.margins) / len(facts.margins):.2f}"
     if facts.certainties:
-        figures.append(("Mean certainty", f"{100 * sum(facts.certainties) / len(facts.certainties):.0f} %"))
+        figures["Mean certainty"] = f"{100 * sum(facts.certainties) / len(facts.certainties):.0f} %"
+    if facts.exhausted_after_error:
+        figures["Exhausted after an error"] = f"{facts.exhausted_after_error:,}"
+    if facts.shortened:
+        figures["Judged on a shortened text"] = f"{facts.shortened:,} ({name_parts(facts.shortened_parts)})"
     if facts.decisions:
-        figures.append(("Reviewed", ", ".join(f"{count:,} {name}" for name, count in facts.decisions.most_common())))
+        figures["Reviewed"] = ", ".join(f"{count:,} {name}" for name, count in facts.decisions.most_common())
     return figures
 
 
@@ -190,6 +200,12 @@ def _roles(facts: RunFacts) -> list[tuple[str, str, RoleUsage | None]]:
 
 def _share(part: int, whole: int) -> str:
     return f"({100 * part / whole:.0f} %)" if whole else ""
+
+
+def _price(usd: float | None) -> str:
+    if usd is None:
+        return "unknown"
+    return f"${usd:,.2f}" if usd >= 1 or not usd else f"${usd:.4f}"
 
 
 def _number(value: float | None) -> str:
@@ -208,5 +224,12 @@ def _evidence_of(record: PreferenceRecord, side: Side) -> list[Evidence]:
     return [found for attempt in record.attempts for found in attempt.evidence_of(side)]
 
 
+def _verdict_of(record: PreferenceRecord, side: Side) -> Verdict | None:
+    return next((found for attempt in record.attempts if (found := attempt.verdict_of(side))), None)
+
+
 def _name_side(record: PreferenceRecord, side: Side) -> str:
-    return name_side(side, record.model_of(side))
+    """Where a side comes from, who wrote it, and how it ended where that needs a word."""
+    sampled = (attempt.candidate_of(side) for attempt in record.attempts)
+    ending = next((ENDINGS[candidate.ending] for candidate in sampled if candidate), "")
+    return ", ".join(part for part in (name_side(side, record.model_of(side)), ending) if part)

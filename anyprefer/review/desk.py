@@ -4,30 +4,19 @@ Decisions stand in `reviews.jsonl` at once, the last one for a task counts, and 
 be taken back, and a crash loses none.
 """
 
-import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from anyprefer.data.run_dir import RunDir
-from anyprefer.errors import DataError, RunFolderError
+from anyprefer.errors import DataError
+from anyprefer.runs.decisions import note_decision, read_decisions
 from anyprefer.runs.runner import Runner
 from anyprefer.runs.synthesizer import Waiting
 from anyprefer.runs.workplace import open_workplace
 from anyprefer.types import Review
-
-
-class Entry(BaseModel):
-    """A line of `reviews.jsonl`."""
-
-    task_id: str
-    review: Review | None
-    """None takes the last decision back."""
-    time: float
-    """Seconds since the epoch."""
 
 
 class Desk:
@@ -42,7 +31,8 @@ class Desk:
         self._runner = runner
         self._path = runner.folder.files.reviews
         self.items = items
-        self.decisions = _read_decisions(self._path, {item.task.id for item in items})
+        decisions, waiting = read_decisions(self._path), {item.task.id for item in items}
+        self.decisions = {task_id: review for task_id, review in decisions.items() if task_id in waiting}
 
     @property
     def folder(self) -> Path:
@@ -62,7 +52,7 @@ class Desk:
                 review.apply(pair)
         except ValidationError as error:
             raise DataError(f"this edit makes no pair: {error.errors()[0]['msg']}") from error
-        self._note(task_id, review)
+        note_decision(self._path, task_id, review)
         self.decisions[task_id] = review
 
     def undo(self, task_id: str) -> None:
@@ -73,7 +63,7 @@ class Desk:
         """
         self._item(task_id)
         if self.decisions.pop(task_id, None) is not None:
-            self._note(task_id, None)
+            note_decision(self._path, task_id, None)
 
     async def apply(self) -> int:
         """Resume every decided task with its decision and keep its record; gives how many.
@@ -97,11 +87,6 @@ class Desk:
             raise DataError(f"task {task_id!r} does not wait for a review")
         return found
 
-    def _note(self, task_id: str, review: Review | None) -> None:
-        entry = Entry(task_id=task_id, review=review, time=time.time())
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(entry.model_dump_json() + "\n")
-
 
 @asynccontextmanager
 async def open_desk(run_dir: Path, store_url: str | None = None) -> AsyncIterator[Desk]:
@@ -120,21 +105,3 @@ async def open_desk(run_dir: Path, store_url: str | None = None) -> AsyncIterato
         runner = Runner(place.team, place.folder, place.store)
         found = [await runner.synthesizer.waiting(thread) for thread in await place.store.threads()]
         yield Desk(runner, sorted((item for item in found if item is not None), key=lambda item: item.task.id))
-
-
-def _read_decisions(path: Path, waiting: set[str]) -> dict[str, Review]:
-    found: dict[str, Review] = {}
-    if not path.exists():
-        return found
-    # A text may hold other signs that end a line, such as U+2028, which JSON leaves as they are.
-    for number, line in enumerate(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"), 1):
-        try:
-            entry = Entry.model_validate(json.loads(line))
-        except ValueError as error:
-            if not line.endswith("}"):
-                continue  # the line that a crash cut off
-            raise RunFolderError(f"{str(path)!r}, line {number}: {error}; remove the line to go on") from error
-        found.pop(entry.task_id, None)
-        if entry.review is not None and entry.task_id in waiting:
-            found[entry.task_id] = entry.review
-    return found

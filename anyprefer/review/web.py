@@ -1,4 +1,4 @@
-"""The review page: a local web application over a `Desk`. It listens on loopback alone and asks for a token."""
+"""The review page: a local web application over a `Desk`. It listens on loopback, unless told otherwise, and asks for a token."""
 
 import secrets
 import socket
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from jinja2 import Environment, PackageLoader
@@ -21,15 +22,41 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from anyprefer.differences import marked
-from anyprefer.errors import AnypreferError
+from anyprefer.errors import AnypreferError, ConfigError
 from anyprefer.review.desk import Desk
 from anyprefer.runs.naming import ENDINGS, name_certainty, name_finding, name_score, name_side
 from anyprefer.types import Attempt, Review, Side
 
 COOKIE = "anyprefer_review"
+LOOPBACK = "127.0.0.1"
 
 POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 """Nothing that a model wrote can load or send anything, should it ever get past the escaping."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that a reviewer can do: a button of the page, and its keys."""
+
+    name: str
+    label: str
+    keys: tuple[str, ...]
+    """As the browser calls them; the first one stands on the button."""
+    says: str
+
+
+ACTIONS = (
+    Action("accept", "Accept", ("a",), "record the pair as it is"),
+    Action("swap", "Swap", ("s",), "exchange the sides: the judge had them the wrong way round"),
+    Action("edit", "Edit", ("e",), "write a side anew"),
+    Action("reject", "Reject", ("r",), "drop the pair, for a reason"),
+    Action("undo", "Undo", ("u",), "take the last decision back"),
+    Action("previous", "Back", ("k", "ArrowLeft"), "look at the pair before this one"),
+    Action("next", "Next", ("j", "ArrowRight"), "look at the pair after this one"),
+    Action("skip", "Skip", ("n",), "go to the next pair that is undecided"),
+    Action("finish", "Finish", ("q",), "record what was decided, and close the page"),
+)
+"""In the order of the buttons."""
 
 
 class Choice(BaseModel):
@@ -41,7 +68,10 @@ class Choice(BaseModel):
 
 
 class TokenGuard(BaseHTTPMiddleware):
-    """Lets in who knows the token; the first visit carries it in the address and gets a cookie."""
+    """Lets in who knows the token; the first visit carries it in the address and gets a cookie.
+
+    Another page of this machine has the cookie sent along, since cookies know no ports; so nothing is decided from there.
+    """
 
     def __init__(self, app: Any, token: str) -> None:
         super().__init__(app)
@@ -49,8 +79,11 @@ class TokenGuard(BaseHTTPMiddleware):
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         """Check, and add the headers that keep the page to itself."""
-        if _same(request.query_params.get("token"), self._token):
-            response: Response = RedirectResponse(request.url.path, status_code=303)
+        origin = request.headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != request.headers["host"]:
+            response: Response = Response("this is asked from another page", status_code=403)
+        elif _same(request.query_params.get("token"), self._token):
+            response = RedirectResponse(request.url.path, status_code=303)
             response.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
         elif not _same(request.cookies.get(COOKIE), self._token):
             response = Response("give the address that `anyprefer review` printed, with its token", status_code=403)
@@ -93,7 +126,8 @@ class Pages:
             else:
                 self.desk.decide(choice.task_id, choice.review)
         except ValidationError as error:
-            return JSONResponse({"problem": "; ".join(str(one["msg"]) for one in error.errors())}, status_code=422)
+            said = (str(one["msg"]).removeprefix("Value error, ") for one in error.errors())
+            return JSONResponse({"problem": "; ".join(said)}, status_code=422)
         except AnypreferError as error:
             return JSONResponse({"problem": str(error)}, status_code=422)
         return JSONResponse({"decided": len(self.desk.decisions), "items": len(self.desk.items)})
@@ -104,28 +138,40 @@ class Pages:
         return JSONResponse({"applied": len(self.desk.decisions)})
 
 
-def make_app(desk: Desk, token: str, finish: Callable[[], None]) -> Starlette:
+def make_app(desk: Desk, token: str, finish: Callable[[], None], host: str = LOOPBACK) -> Starlette:
     """The application.
 
     Args:
         desk: Open.
         token: Whoever has it may decide.
         finish: Called when the reviewer is done; the caller stops the server and applies the decisions.
+        host: What the page is called besides the names of loopback.
     """
     templates = Environment(loader=PackageLoader("anyprefer.review"), autoescape=True)
-    templates.globals["name_finding"] = name_finding
+    templates.globals.update(name_finding=name_finding, actions=ACTIONS)
     pages = Pages(desk, finish, templates)
     routes = [
         Route("/", pages.overview), Route("/items/{number:int}", pages.item), Route("/decide", pages.decide, methods=["POST"]),
         Route("/finish", pages.done, methods=["POST"]),
         Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
     ]  # fmt: skip
-    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]), Middleware(TokenGuard, token=token)]
+    hosts = [LOOPBACK, "localhost", host]
+    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(TokenGuard, token=token)]
     return Starlette(routes=routes, middleware=guards)
 
 
-async def serve(desk: Desk, port: int, say: Callable[[str], None]) -> bool:
-    """Serve the page on loopback until the reviewer is done, which is True, or a signal comes, which is False."""
+async def serve(desk: Desk, port: int, say: Callable[[str], None], host: str = LOOPBACK) -> bool:
+    """Serve the page until the reviewer is done, which is True, or a signal comes, which is False.
+
+    Args:
+        desk: Open.
+        port: 0 takes a free one.
+        say: Told the address.
+        host: A name or address of this machine; the page can be reached under it alone.
+
+    Raises:
+        ConfigError: Nothing can listen there.
+    """
     finished = False
 
     def finish() -> None:
@@ -134,10 +180,16 @@ async def serve(desk: Desk, port: int, say: Callable[[str], None]) -> bool:
         server.should_exit = True
 
     token = secrets.token_urlsafe(24)
-    listener = socket.create_server(("127.0.0.1", port))
-    config = uvicorn.Config(make_app(desk, token, finish), log_level="warning", access_log=False)
+    try:
+        listener = socket.create_server((host, port))
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host!r}, port {port}: {error.strerror}; give another --port or --host") from error
+    if listener.getsockname()[0] == "0.0.0.0":  # noqa: S104 - this is what refuses it
+        listener.close()
+        raise ConfigError(f"--host {host!r} is every address of this machine: give the one that the other device knows it by")
+    config = uvicorn.Config(make_app(desk, token, finish, host), log_level="warning", access_log=False)
     server = uvicorn.Server(config)
-    say(f"{len(desk.items)} pairs at http://127.0.0.1:{listener.getsockname()[1]}/?token={token}")
+    say(f"{len(desk.items)} pairs at http://{host}:{listener.getsockname()[1]}/?token={token}")
     await server.serve(sockets=[listener])
     return finished
 

@@ -19,7 +19,7 @@ function scoresOf({ chosen, rejected }) {
 
 /** Columns of the list; one that no record has a value for is left out. */
 const COLUMNS = [
-  { name: "Nr", sort: "order", kind: "number", cell: (row) => grouped(row.order + 1) },
+  { name: "Nr", sort: "order", kind: "number optional", cell: (row) => grouped(row.order + 1) },
   { name: "Prompt", kind: "prompt" },
   { name: "Status", cell: (row) => badge(row.status) },
   { name: "Reward", sort: "reward", kind: "number", has: (row) => row.reward !== undefined, cell: (row) => orDash(row.reward) },

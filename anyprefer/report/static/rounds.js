@@ -102,6 +102,12 @@ function sharedEvidence(attempt) {
   return found.length ? [make("h5", {}, "Evidence on the task"), evidenceList(found)] : null;
 }
 
+function cutList(cuts) {
+  if (!cuts.length) return null;
+  const items = cuts.map(({ role, what, chars }) => make("li", {}, plain(`${role}, ${what}: ${grouped(chars)} characters`)));
+  return [make("h5", {}, "Shortened, the middle left out"), make("ul", { class: "plain" }, items)];
+}
+
 function pairLine(pair) {
   if (!pair) return "This round made no pair.";
   const certainty = pair.certainty === null ? "" : `, certainty ${certaintyName(pair.certainty)}`;
@@ -133,6 +139,7 @@ function roundView(record, attempt, earlier, isKept) {
     attempt.knowledge ? [make("h5", {}, "Knowledge drawn from the evidence"), textBlock(plain(attempt.knowledge.text))] : null,
     make("h5", {}, "Responses"),
     make("div", { class: "candidates" }, attempt.candidates.map((candidate) => candidateView(candidate, attempt))),
+    cutList(attempt.cuts || []),
     make("p", {}, pairLine(attempt.pair)), foreignSides(record, attempt),
     make("h5", {}, `Critique: ${rewardText(attempt.critique)}`), textBlock(plain(attempt.critique.analysis)));
 }

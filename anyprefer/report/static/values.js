@@ -78,11 +78,11 @@ function originName({ kind, candidate, round }) {
   return `response ${candidate + 1} of round ${round + 1}`;
 }
 
-/** Where a side comes from and which model wrote it. */
+/** Where a side comes from, which model wrote it, and how it ended where that needs a word. */
 function sideName(record, { origin }) {
   const candidates = record.attempts.flatMap((attempt) => attempt.candidates
     .filter((candidate) => isCandidate(origin, attempt, candidate.index)));
-  return [originName(origin), candidates[0]?.model].filter(Boolean).join(", ");
+  return [originName(origin), candidates[0]?.model, ENDINGS[candidates[0]?.ending]].filter(Boolean).join(", ");
 }
 
 const scoreName = (score) => (score === null ? "no score" : `scored ${show(score)} of 10`);

@@ -1,23 +1,15 @@
 """One Chromium and one page for all tests that look at the browser of records."""
 
-import shutil
-
 import pytest
+from chromium import launched
 from lineage import CARRIED, CROSSED, EDITED, FROM_REFERENCE, LAID_OUT, SILENT, SWAPPED, TWO_GENERATORS
 from report_page import NUM_RECORDS, make_record, opened, special_records, write_page
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")  # longer, and its event loop would be in the way of other modules
 def chromium():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium here")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

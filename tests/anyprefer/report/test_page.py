@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,17 @@ import pytest
 pytest.importorskip("jinja2", reason="needs the extra report")
 pytest.importorskip("matplotlib", reason="needs the extra report")
 import tomli_w
-from lineage import CARRIED, EDITED, FROM_REFERENCE, SILENT, SWAPPED, TWO_GENERATORS
+from lineage import (
+    CARRIED,
+    EDITED,
+    FROM_REFERENCE,
+    SILENT,
+    SWAPPED,
+    TWO_GENERATORS,
+    make_attempt,
+    make_record,
+    side,
+)  # fmt: skip
 from loopback import LoopbackModel, recipe_data
 from old_folders import copy_folder
 from typer.testing import CliRunner
@@ -23,6 +34,7 @@ from anyprefer.data.run_dir import RunDir
 from anyprefer.recipes import parse_recipe
 from anyprefer.report.archive import unpack
 from anyprefer.report.page import write_report
+from anyprefer.types import Cut, PreferencePair
 
 EVIL = "</script><script>alert(1)</script> {{ 7 * 7 }} & <img src=x onerror=alert(1)>"
 
@@ -82,7 +94,9 @@ def sections(page):
 def test_every_section_says_what_the_run_came_to(run_dir, tmp_path):
     _, page = page_of(run_dir, tmp_path)
     parts = sections(page)
-    assert list(parts) == ["summary", "rounds", "tools", "prompts", "calls", "failures", "cases", "pairs"]
+    names = ["accepted", "summary", "rounds", "tools", "prompts", "failures", "calls", "cases", "settings", "pairs"]
+    assert list(parts) == names
+    assert re.findall(r'<li><a href="#([\w-]+)">', page) == names
     records = [json.loads(line) for line in (run_dir / "records.jsonl").read_text().splitlines()]
     accepted = sum(record["status"] == "accepted" for record in records)
     assert accepted >= 3
@@ -97,6 +111,67 @@ def test_every_section_says_what_the_run_came_to(run_dir, tmp_path):
     assert "Largest gain by rewriting" in parts["cases"]
     assert "Guidance of the target, after</h5><pre><mark>Be clear.</mark>" in parts["cases"]
     assert 'href="#record=t%2F' in parts["cases"]
+
+
+def test_the_page_begins_with_what_came_out_and_the_first_pairs(run_dir, tmp_path):
+    _, page = page_of(run_dir, tmp_path)
+    lead = " ".join(re.sub(r"<[^>]*>", "", re.search(r'<p class="lead">(.*?)</p>', page)[1]).split())
+    counts = r"6 tasks: 5 accepted \(83 %\), 1 failed"
+    assert re.fullmatch(rf"{counts}; \d+ model calls, [\d,]+ tokens, cost unknown, [\d.]+ minutes\.", lead)
+    assert page.index('class="lead"') < page.index('<section id="accepted"') < page.index('<section id="summary"')
+    accepted = sections(page)["accepted"]
+    records = {record.task.id: record for record in RecordFile(run_dir / "records.jsonl")}
+    shown = [html.unescape(name) for name in re.findall(r'<article class="case" aria-label="Pair of (.*?)">', accepted)]
+    assert shown == [name for name, record in records.items() if record.status == "accepted"][:5]
+    for part, name in zip(accepted.split("<article")[1:], shown, strict=True):
+        pair = records[name].pair
+        for place, shown_side in (("chosen", pair.chosen), ("rejected", pair.rejected)):
+            assert f'<div class="{place}" role="group" aria-label="{place} response"><h4>{place} <span class="score">' in part
+            assert f"{shown_side.score:.3g} of 10</span>" in part
+            text = re.sub("</?mark>", "", part)
+            assert f'<pre class="fold" dir="auto">{html.escape(shown_side.text, quote=False)}' in text.replace("&#34;", '"')
+        assert f"<dt>Reward</dt><dd>{records[name].best.critique.score} of 10</dd>" in part
+        assert '<details class="evidence"><summary>' in part, "evidence is a click away"
+        assert "<h5>calculator" in part.split('<details class="evidence">')[1]
+
+
+def test_a_page_without_an_accepted_pair_says_where_to_look(tmp_path):
+    exhausted = TWO_GENERATORS.model_copy(update={"status": "exhausted"})
+    shown = written(tmp_path, exhausted)["accepted"]
+    assert shown == (
+        "Accepted pairs No pair was accepted. Failures by cause says why; the exhausted tasks have the best pair that was found."
+    )
+
+
+def test_only_the_first_accepted_pairs_are_on_top(tmp_path):
+    exhausted = TWO_GENERATORS.model_copy(update={"status": "exhausted"})
+    shown = written(tmp_path, exhausted, *(make_record(f"r{i}") for i in range(8)))["accepted"]
+    assert "The first 5 as they were recorded. All 8 to search and read r0 " in shown
+    assert re.findall(r"\br\d\b", shown) == [f"r{i}" for i in range(5)]
+
+
+def test_a_pair_on_top_shows_certainty_findings_and_review(tmp_path):
+    shown = written(tmp_path / "plain", TWO_GENERATORS)["accepted"]
+    assert "Reward 8 of 10 Margin 7 Certainty 80 % of the tools' votes Round 1 of 1" in shown
+    assert "six sevens are forty-two calculator speaks for it, 4 of 5 votes rejected 2 of 10" in shown
+    evidence = shown.partition("Evidence: ")[2]
+    assert "chosen Judge analysis 0 calculator speaks for it, 4 of 5 votes 6*7 = 42 rejected Judge analysis 1" in evidence
+    assert evidence.endswith("Critic 8 of 10 fine")
+    shortened = make_record("shortened", make_attempt(cuts=(Cut(role="judge", what="response 1", chars=900),)))
+    assert "Shortened for who read it judge: response Round 1" in written(tmp_path / "shortened", shortened)["accepted"]
+    cut = make_attempt(pair=PreferencePair(chosen=side(0, "It is 42.", 9), rejected=side(2, "It is fort", 5)))
+    shown = written(tmp_path / "cut", make_record("cut", cut))["accepted"]
+    assert "response 3 of round 1, openai:small, cut off It is fort" in shown
+    assert "Reviewed: swap, by Ann: the wrong way round." in written(tmp_path / "swapped", SWAPPED)["accepted"]
+
+
+def test_huge_texts_cost_no_more_than_large_ones(tmp_path):
+    texts = (" ".join(f"{word}{i % 977}" for i in range(60_000)) for word in ("good", "bad"))
+    good, bad = (side(number, text, 9 - number) for number, text in enumerate(texts))
+    start = time.perf_counter()
+    parts = written(tmp_path, make_record("huge", make_attempt(pair=PreferencePair(chosen=good, rejected=bad))))
+    assert "good0 good1 good2" in parts["accepted"]
+    assert time.perf_counter() - start < 20
 
 
 def test_every_chart_has_its_data_and_a_text(run_dir, tmp_path):

@@ -48,6 +48,7 @@ def test_a_record_opens_with_its_whole_lineage(page):
 @pytest.mark.parametrize(
     ("record", "expected"),
     [
+        ("t5", ["Rejected scored 8 of 10\n\nresponse 2 of round 3, cut off"]),
         ("failed", ["ModelCallError in judge", "timed out"]), ("pairless", ["No round made a pair", "No contrast at all."]),
         ("image", ["Prompt, system", "Be kind.", "Describe it.", "ca" * 32, "image/png"]),
         ("reject", ["Reviewed: reject", "both are bad", "Chosen"]),

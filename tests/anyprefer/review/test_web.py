@@ -3,8 +3,10 @@
 import asyncio
 import json
 import re
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,17 +19,20 @@ from rich.console import Console
 from starlette.testclient import TestClient
 
 from anyprefer.differences import marked
+from anyprefer.errors import ConfigError
 from anyprefer.recipes import parse_recipe
 from anyprefer.review.desk import Desk, open_desk
-from anyprefer.review.web import POLICY, make_app
+from anyprefer.review.web import ACTIONS, POLICY, make_app, serve
 from anyprefer.runs.progress import Progress
 from anyprefer.runs.session import Session, run_session
 from anyprefer.runs.synthesizer import Waiting
-from anyprefer.types import PreferencePair, PreferenceRecord
+from anyprefer.types import Cut, PreferencePair, PreferenceRecord
 
 TOKEN = "t0ken"
 CUT_PAIR = PreferencePair(chosen=side(2, "It is fort", 5), rejected=side(1, "It is 41.", 2))
 CUT = make_record("cut", make_attempt(pair=CUT_PAIR))
+CUTS = (Cut(role="judge", what="response 1", chars=900), Cut(role="critic", what="task", chars=9))
+SHORTENED = make_record("shortened", make_attempt(cuts=CUTS))
 EVIL = "<script>alert(1)</script> & <img src=x onerror=alert(1)>"
 
 
@@ -65,6 +70,18 @@ def test_only_who_has_the_token_gets_in(tmp_path: Path) -> None:
     with_page(tmp_path, work)
 
 
+def test_another_page_of_this_machine_decides_nothing(tmp_path: Path) -> None:
+    def work(client: TestClient, desk: Desk) -> None:
+        client.get(f"/?token={TOKEN}")
+        choice = {"task_id": "t0", "review": {"decision": "accept"}}
+        for origin in ("http://127.0.0.1:8000", "https://evil.example", "null"):
+            assert client.post("/decide", json=choice, headers={"origin": origin}).status_code == 403
+        assert not desk.decisions
+        assert client.post("/decide", json=choice, headers={"origin": "http://127.0.0.1"}).status_code == 200
+
+    with_page(tmp_path, work)
+
+
 def test_decisions_undo_reload_and_finish(tmp_path: Path) -> None:
     def work(client: TestClient, desk: Desk) -> None:
         client.get(f"/?token={TOKEN}")
@@ -75,7 +92,7 @@ def test_decisions_undo_reload_and_finish(tmp_path: Path) -> None:
         assert decide("t0", {"decision": "accept"}).json() == {"decided": 1, "items": 2}
         assert client.get("/items/0").json()["review"]["decision"] == "accept"
         assert decide("t1", {"decision": "reject"}).status_code == 422
-        assert "takes a reason" in decide("t1", {"decision": "reject"}).json()["problem"]
+        assert decide("t1", {"decision": "reject"}).json()["problem"] == "'reject' takes a reason"
         assert "does not wait" in decide("t7", {"decision": "accept"}).json()["problem"]
         assert decide("t0", None).json()["decided"] == 0
         assert client.get("/items/9").status_code == 404
@@ -95,6 +112,65 @@ def test_text_of_models_is_never_markup(tmp_path: Path) -> None:
         assert page.count("<script") == 1
 
     with_page(tmp_path, work, prompt=EVIL)
+
+
+def empty_page() -> str:
+    """The page where nothing waits."""
+    with TestClient(make_app(cast("Desk", Shelf([])), TOKEN, lambda: None), base_url="http://127.0.0.1") as client:
+        return client.get(f"/?token={TOKEN}").text
+
+
+def test_every_action_has_a_button_with_its_key_and_a_word_of_help() -> None:
+    page = empty_page()
+    for action in ACTIONS:
+        words = (f'data-action="{action.name}"', f'aria-keyshortcuts="{" ".join(action.keys)}"', f'title="{action.says}"')
+        assert (
+            f'<button type="button" {" ".join(words)}>{action.label} <kbd aria-hidden="true">{action.keys[0]}</kbd></button>'
+            in page
+        )
+    names = {"accept", "swap", "edit", "reject", "undo", "previous", "next", "skip", "finish"}
+    assert {action.name for action in ACTIONS} == names
+    keys = [key for action in ACTIONS for key in action.keys]
+    assert len(keys) == len(set(keys))
+    for action in ACTIONS:
+        assert f"<dd>{action.says}</dd>" in page
+
+
+def test_a_key_and_its_button_do_the_same_thing_by_one_way() -> None:
+    script = files("anyprefer.review").joinpath("static", "review.js").read_text()
+    (idle,) = re.findall(r"const isIdle = \{(.*?)\n\};", script, re.DOTALL)
+    assert set(re.findall(r"(\w+): \(\) =>", idle)) == {action.name for action in ACTIONS}
+    done = "".join(re.findall(r"const (?:decisions|moves|actions) = \{(.*?)\};", script, re.DOTALL))
+    assert {action.name for action in ACTIONS} <= set(re.findall(r"\w+", done))
+    assert script.count("actions[name]") == 1, "keys and buttons both come through here"
+    assert (script.count('ask("/decide"'), script.count('ask("/finish"')) == (1, 1)
+
+
+def test_the_page_fits_a_phone() -> None:
+    page = empty_page()
+    assert 'name="viewport" content="width=device-width, initial-scale=1' in page
+    assert not re.search(r"maximum-scale|user-scalable", page), "whoever needs larger letters can zoom"
+    assert not re.search(r"\son\w+=|<script>|style=", page), "the policy would refuse it"
+
+
+def test_a_page_for_the_network_is_called_by_one_name_alone() -> None:
+    with TestClient(make_app(cast("Desk", Shelf([])), TOKEN, lambda: None, "desk.lan")) as client:
+        assert client.get(f"/?token={TOKEN}", headers={"host": "desk.lan:8000"}, follow_redirects=False).status_code == 303
+        assert client.get(f"/?token={TOKEN}", headers={"host": "evil.example"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "problem"),
+    [
+        ("0.0.0.0", 0, "give the one that the other device knows it by"), ("127.0.0.1", None, "Address already in use"),
+        ("192.0.2.1", 0, "cannot listen on '192.0.2.1', port 0"),
+    ],
+)  # fmt: skip
+def test_where_nothing_can_listen_is_said(host: str, port: int | None, problem: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        given = taken.getsockname()[1] if port is None else port
+        with pytest.raises(ConfigError, match=problem):
+            asyncio.run(serve(cast("Desk", Shelf([])), given, lambda line: None, host))
 
 
 @dataclass(frozen=True)
@@ -135,6 +211,7 @@ def item_of(record: PreferenceRecord) -> str:
                 "rejected 2 of 10 response 2 of round 1, openai:small It is 41. Judge analysis 1",
             ],
         ),
+        (SHORTENED, ["Shortened for who read it: critic: task, judge: response."]),
         (SILENT, ["Judge analysis 0 calculator looked at 0 rejected"]),
         (CUT, ["chosen 5 of 10 response 3 of round 1, openai:small, cut off It is fort Judge analysis 2"]),
     ],
@@ -151,6 +228,9 @@ def test_a_side_says_whose_it_is_and_what_was_found_about_it(record: PreferenceR
         ("a <b>", "a <i>", ("a &lt;<mark>b</mark>&gt;", "a &lt;<mark>i</mark>&gt;")),
         ("same", "same", ("same", "same")),
         ("", "new", ("", "<mark>new</mark>")),
+        ("one\n\ntwo  three.", "one two four.", ("one\n\ntwo  <mark>three</mark>.", "one two <mark>four</mark>.")),
+        ("a b c d ", "a b e d", ("a b <mark>c</mark> d ", "a b <mark>e</mark> d")),
+        ("x " + "y " * 3000 + "z", "x " + "w " * 3000 + "z", tuple(f"x <mark>{f'{c} ' * 2999}{c}</mark> z" for c in "yw")),
     ],
 )
 def test_differences_are_marked(first: str, second: str, expected: tuple[str, str]) -> None:
