@@ -5,11 +5,11 @@ running. Imports stand inside, so that nobody pays for what is not used.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
 
 from typing_extensions import TypedDict, Unpack
 
@@ -40,8 +40,8 @@ TaskSource = str | Path | Iterable[Task]
 """The path of a task file, `hf:OWNER/NAME` for a data set of the hub, or tasks; None takes the recipe's file."""
 
 
-class RunOptions(TypedDict, total=False):
-    """What a session of a run may be told; none of it is part of the recipe."""
+class SessionOptions(TypedDict, total=False):
+    """What a session of a run may be told that is no part of the recipe."""
 
     limit: int | None
     """Most tasks to take."""
@@ -54,9 +54,23 @@ class RunOptions(TypedDict, total=False):
     store: str | None
     """`postgres://...` for journal and checkpoints."""
     retry_failed: bool
-    """Try tasks again whose record says failed."""
+    """Try tasks again that an error ended."""
+    changed_tasks: Literal["keep", "redo"] | None
+    """What becomes of records whose tasks have changed, or are there no more: `keep` leaves them as they are, `redo` does changed
+    tasks again and puts their records aside. Without it such a run is refused."""
+    reuse: str | Path | None
+    """Another run folder: a new one takes over its completed calls, which cost nothing then."""
     cluster: "ClusterOptions | None"
     """Run on a Ray cluster; needs a store."""
+
+
+class RunOptions(SessionOptions, total=False):
+    """What a run may be told; how its tasks are read lies over what the recipe says."""
+
+    columns: Mapping[str, str | Sequence[str]] | None
+    """What columns of the task file mean, as `{"prompt": "text"}`; see `[columns]`."""
+    judge_existing: bool
+    """Judge the responses that tasks come with instead of sampling any; see `sampling.existing`."""
 
 
 class AnalysisOptions(TypedDict, total=False):
@@ -222,13 +236,15 @@ def train(
         AnypreferError: Says what is wrong and what to do; checkpoints stay.
     """
     from anyprefer.training.packages import import_training
-    from anyprefer.training.targets import resolve_target
+    from anyprefer.training.preference_data import check_preferences
 
     loaded = _recipe(recipe)
+    check_preferences(Path(data), loaded.training)
     for package in ("torch", "transformers", "peft", "trl", "datasets"):
         import_training(package)
     from anyprefer.training.dpo import train_dpo
     from anyprefer.training.outputs import write_models
+    from anyprefer.training.targets import resolve_target
 
     target = resolve_target(loaded, model)
     result = train_dpo(target, Path(data), Path(out), loaded.training, say)
@@ -239,6 +255,7 @@ def train(
 def rounds(
     recipe: RecipeSource, tasks: str | Path | None = None, out: str | Path | None = None, *,
     progress: "Progress | None" = None, say: Say = lambda line: None, serve: "Serve | None" = None,
+    changed_tasks: Literal["keep", "redo"] | None = None,
 ) -> "RoundsState":  # fmt: skip
     """Run, export, train and evaluate, again and again; the same call goes on.
 
@@ -249,6 +266,7 @@ def rounds(
         progress: Shows the runs; None shows nothing.
         say: Takes lines about what goes on.
         serve: Makes a trained adapter a model to sample from; None merges it for the embedded server.
+        changed_tasks: See `RunOptions`.
 
     Raises:
         ConfigError: An event loop is running here, as in a notebook.
@@ -263,7 +281,7 @@ def rounds(
     folder = Path(out) if out is not None else Path("runs") / f"{loaded.name}-rounds"
     gate = held_out_metric if loaded.rounds.benchmark else None
     source = default_tasks(loaded, None if tasks is None else Path(tasks))
-    return Rounds(loaded, source, folder.resolve(), progress or _silence(), gate, say, serve).run()
+    return Rounds(loaded, source, folder.resolve(), progress or _silence(), gate, say, serve, changed_tasks).run()
 
 
 def _in_thread(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
@@ -292,12 +310,25 @@ def default_out(recipe: Recipe) -> Path:
 def _session(recipe: RecipeSource, tasks: TaskSource | None, out: str | Path | None, options: RunOptions) -> "Session":
     from anyprefer.runs.session import Session, default_tasks
 
-    loaded = _recipe(recipe)
+    loaded = _read_as(_recipe(recipe), options)
     if tasks is None or isinstance(tasks, str | Path):
         source: Path | tuple[Task, ...] = default_tasks(loaded, None if tasks is None else Path(tasks))
     else:
         source = tuple(tasks)
-    return Session(loaded, source, Path(out) if out is not None else default_out(loaded), **options)
+    rest = cast("SessionOptions", {name: value for name, value in options.items() if name in SessionOptions.__annotations__})
+    return Session(loaded, source, Path(out) if out is not None else default_out(loaded), **rest)
+
+
+def _read_as(recipe: Recipe, options: RunOptions) -> Recipe:
+    """The recipe with what the options say about reading tasks."""
+    from anyprefer.data.column_map import read_columns
+
+    changes: dict[str, Any] = {}
+    if given := options.get("columns"):
+        changes["columns"] = read_columns({**recipe.columns.model_dump(), **given})
+    if options.get("judge_existing"):
+        changes["sampling"] = recipe.sampling.model_copy(update={"existing": True})
+    return recipe.model_copy(update=changes)
 
 
 def _recipe(recipe: RecipeSource) -> Recipe:

@@ -41,7 +41,9 @@ def _read_tables(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"no recipe at {str(path)!r}: give the path of a TOML file, see recipes/ for examples") from None
+        raise ConfigError(
+            f"no recipe at {str(path)!r}: give the path of a TOML file, or write one with `anyprefer init`"
+        ) from None
     except (IsADirectoryError, PermissionError) as error:
         raise ConfigError(f"cannot read recipe {str(path)!r}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -17,7 +17,7 @@ name = "bench"
 [target]
 model = "openai:mock"
 base_url = {url}
-request_n = {request_n}
+omit = {omit}
 [judge]
 model = "openai:mock"
 base_url = {url}
@@ -44,7 +44,7 @@ def main() -> None:
             for number in range(pairs):
                 prompt = f"Question {number}: explain topic {number * 7919 % 10007} with an example."
                 file.write(json.dumps({"id": str(number), "prompt": prompt}) + "\n")
-        words = {"request_n": workload != "w2", "critic": workload == "loop", "url": url, "in_flight": in_flight}
+        words = {"omit": [] if workload != "w2" else ["n"], "critic": workload == "loop", "url": url, "in_flight": in_flight}
         (folder / "recipe.toml").write_text(RECIPE.format(**{key: json.dumps(value) for key, value in words.items()}))
         arguments = ["run", str(folder / "recipe.toml"), "--tasks", str(folder / "tasks.jsonl"), "--out", str(folder / "out")]
         start = time.perf_counter()

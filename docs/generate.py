@@ -1,26 +1,29 @@
-"""Write into docs/architecture.md what the code itself says: the graph, its nodes, the layers, the registries and a run's files.
+"""Write into pages what the code itself says: the graph and its nodes, the layers, a run's files, columns, prompts.
 
-Each part stands between two marks. `--check` writes nothing and fails where the page is not what it would write.
+Each part stands between two marks. `--check` writes nothing and fails where a page is not what it would write.
 """
 
 import ast
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 
+from anyprefer.agents.library import PLACEHOLDERS
 from anyprefer.agents.team import build_team
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.backends.providers import Backends
+from anyprefer.config.columns import ColumnsConfig
+from anyprefer.data.columns import ROLES
 from anyprefer.data.run_dir import RunDir
 from anyprefer.graph.builder import NODES, build_graph
 from anyprefer.graph.nodes import Nodes
 from anyprefer.recipes import parse_recipe
 from anyprefer.registry import Registry
 
-PAGE = Path(__file__).with_name("architecture.md")
-ROOT = PAGE.parents[1]
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
 CODE = ("agents", "anyprefer", "graph", "tools", "training")
 
 
@@ -99,18 +102,42 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return f"| {' | '.join(head)} |\n|{'---|' * len(head)}\n{body}"
 
 
-PARTS: dict[str, Callable[[], str]] = {
-    "graph": graph,
-    "nodes": nodes,
-    "layers": layers,
-    "registries": registries,
-    "run folder": run_folder,
+def prompts() -> str:
+    """Every prompt file with the key that replaces it and the placeholders that it must have."""
+    rows = (
+        (f"`{role}.prompts.{name}`", f"`agents/prompts/{name}.md`", ", ".join(f"`{{{{{one}}}}}`" for one in sorted(placeholders)))
+        for role, names in PLACEHOLDERS.items()
+        for name, placeholders in names.items()
+    )
+    return table(("key", "file", "placeholders"), rows)
+
+
+def columns() -> str:
+    """What a column of a task file may mean, and the names that say so."""
+    rows = (
+        (f"`{role}`", ", ".join(f"`{name}`" for name in names), str(ColumnsConfig.model_fields[role].description))
+        for role, names in ROLES.items()
+    )
+    return table(("meaning", "names", "what it holds"), rows)
+
+
+PARTS: dict[str, dict[str, Callable[[], str]]] = {
+    "architecture.md": {
+        "graph": graph,
+        "nodes": nodes,
+        "layers": layers,
+        "registries": registries,
+        "run folder": run_folder,
+    },
+    "files.md": {"columns": columns},
+    "prompts.md": {"prompts": prompts},
 }
+"""Page -> what stands between its marks."""
 
 
-def fresh(page: str) -> str:
-    """The page with all parts made anew."""
-    for name, make in PARTS.items():
+def fresh(page: str, parts: Mapping[str, Callable[[], str]]) -> str:
+    """A page with all parts made anew."""
+    for name, make in parts.items():
         start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
         head, rest = page.split(start)
         page = head + start + make() + end + rest.split(end)[1]
@@ -118,11 +145,13 @@ def fresh(page: str) -> str:
 
 
 def main() -> int:
-    """Rewrite the page, or with `--check` compare it."""
-    text = PAGE.read_text(encoding="utf-8")
+    """Rewrite the pages, or with `--check` compare them."""
+    old = {DOCS / name: (DOCS / name).read_text(encoding="utf-8") for name in PARTS}
+    new = {path: fresh(text, PARTS[path.name]) for path, text in old.items()}
     if "--check" in sys.argv:
-        return int(fresh(text) != text)
-    PAGE.write_text(fresh(text), encoding="utf-8")
+        return int(old != new)
+    for path, text in new.items():
+        path.write_text(text, encoding="utf-8")
     return 0
 
 

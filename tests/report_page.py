@@ -132,7 +132,7 @@ def write_page(path, records, classes=None):
 @contextmanager
 def opened(chromium, address, **options):
     """The page, ready; nothing may go wrong in it and nothing but itself may be asked for."""
-    page = chromium.new_page(viewport={"width": 1280, "height": 900}, **options)
+    page = chromium.new_page(**{"viewport": {"width": 1280, "height": 900}, **options})
     problems, requests = [], []
     page.on("console", lambda message: problems.append(message.text))
     page.on("pageerror", lambda error: problems.append(str(error)))

@@ -40,7 +40,7 @@ def run(name: str, *arguments: str | Path) -> str:
 
 def test_there_is_a_test_for_every_example() -> None:
     assert {path.name for path in EXAMPLES.iterdir() if path.is_dir()} == {
-        "agent_tool", "library", "mcp_tool", "server", "subgraph"
+        "agent_tool", "library", "mcp_tool", "own_tool", "server", "subgraph"
     }  # fmt: skip
 
 
@@ -67,6 +67,14 @@ def test_agent_tool(model: LoopbackModel, recipe: Path) -> None:
     assert "ai: make_preference_pair({'prompt': 'What is 12 * 12?'})" in output
     assert 'tool: {"status": "accepted"' in output
     assert "ai: Here is your pair: Answer" in output
+
+
+def test_own_tool(model: LoopbackModel, recipe: Path) -> None:
+    model.replies[None] = lambda body, choice: f"It goes 240 {'km' if choice else 'miles'}, try {choice}."
+    model.replies["names_unit_args"] = lambda body, choice: {"unit": "km"}
+    output = run("own_tool", "--recipe", recipe)
+    assert "How far does it go?: accepted" in output
+    assert "names_unit on response 1: False\n  names_unit on response 2: True\n" in output
 
 
 def test_library(recipe: Path) -> None:

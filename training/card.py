@@ -16,6 +16,7 @@ from anyprefer.applications.base import Application, Column, Kind
 from anyprefer.data.pair_digest import PairDigest
 from anyprefer.data.records import record_line
 from anyprefer.data.run_dir import Lock
+from anyprefer.runs.naming import name_parts
 from anyprefer.training.findings import wrap_section
 from anyprefer.training.formats.base import ExportFormat
 from anyprefer.training.rows import FIELD, PreferenceRow, Thoughts, columns, message_fields, thinking
@@ -92,6 +93,10 @@ class Survey:
     """(chosen or rejected, who wrote it) -> pairs."""
     unscored: Counter[str] = field(default_factory=Counter)
     """Chosen or rejected -> pairs whose side no judge saw."""
+    shortened: int = 0
+    """Pairs whose judge or critic saw a shortened text."""
+    shortened_parts: Counter[str] = field(default_factory=Counter)
+    """Who saw what shortened -> pairs."""
     thoughts: Counter[str] = field(default_factory=Counter)
     """On how many sides thoughts are known ("none", "one", "both") -> pairs."""
     tools: Counter[str] = field(default_factory=Counter)
@@ -118,6 +123,8 @@ class Survey:
             self.rewards[record.best.critique.score] += 1
         if pair.margin is not None:
             self.margins[min(math.floor(pair.margin), 8)] += 1
+        self.shortened += bool(record.best.shortened)
+        self.shortened_parts.update(record.best.shortened)
         self._add_lineage(record, pair)
         self.thoughts[thinking(pair)] += 1
         self.tools.update({found.tool for found in record.best.evidence if found.ok})
@@ -142,7 +149,7 @@ def _writer(record: PreferenceRecord, side: Side) -> str:
     """Who wrote a side, for a person."""
     if side.origin.kind == "candidate":
         return record.model_of(side) or "a model that the run does not name"
-    return {"reference": "the task's reference", "person": "a reviewer"}[side.origin.kind]
+    return {"given": "given with the task", "reference": "the task's reference", "person": "a reviewer"}[side.origin.kind]
 
 
 def card_text(survey: Survey, lock: Lock, layout: ExportFormat, findings: str = "") -> str:
@@ -202,8 +209,10 @@ def _method(recipe: Mapping[str, Any]) -> str:
         "A critic rewarded the pair; where the reward fell short and the recipe allowed it, guidance in the\n"
         "prompts was rewritten and the task tried again."
     )
+    given = recipe.get("sampling", {}).get("existing")
+    answered = "The task file had two answers to each prompt" if given else "A target model answered each prompt"
     return (
-        f"A target model answered each prompt and a {judge} scored the answers. Chosen is {chosen}, rejected the answer ranked\n"
+        f"{answered} and a {judge} scored the answers. Chosen is {chosen}, rejected the answer ranked\n"
         f"{ranks[1]}. {critic if recipe.get('critic', {}).get('enabled', True) else 'No critic was asked.'}"
     )
 
@@ -218,6 +227,7 @@ def _origin(survey: Survey, lock: Lock) -> str:
         ("Chosen responses written by", _writers(survey, "chosen")),
         ("Rejected responses written by", _writers(survey, "rejected")),
         ("Looked at by a person", _reviews(survey)),
+        *([("Judged on a shortened text", _shortened(survey))] if survey.shortened else []),
         ("Thoughts", _thoughts(survey)),
         ("Tools", tools or "none"),
     ]
@@ -234,6 +244,10 @@ def _reviews(survey: Survey) -> str:
         return "no pair"
     decisions = ", ".join(f"{decision} {count:,}" for decision, count in sorted(survey.decisions.items()))
     return f"{survey.decisions.total():,} of {survey.num_rows:,} pairs ({decisions})"
+
+
+def _shortened(survey: Survey) -> str:
+    return f"{survey.shortened:,} of {survey.num_rows:,} pairs ({_escape(name_parts(survey.shortened_parts))})"
 
 
 def _thoughts(survey: Survey) -> str:

@@ -22,7 +22,7 @@ from anyprefer.errors import ConfigError, DataError, RunFolderError
 from anyprefer.training.card import MARK, Survey, card_text
 from anyprefer.training.findings import MAP, CardFindings, read_findings
 from anyprefer.training.formats.base import ExportFormat, Row, Shape, find_format, is_of_a_format
-from anyprefer.training.rows import Thoughts, message_fields, preference_row
+from anyprefer.training.rows import PreferenceRow, Thoughts, message_fields, preference_row
 
 _OURS = re.compile(r"README\.md|analysis\.json|card\.md|map\.png")
 """What an export has beside the files of its format."""
@@ -61,7 +61,8 @@ def export_pairs(
             them before the answer in `<think>`. A pair with thoughts on one side only keeps none.
 
     Raises:
-        ConfigError: An unknown format or kind of reasoning, a missing extra, or a target folder with other things in it.
+        ConfigError: An unknown format or kind of reasoning, a missing extra, a target folder with other things in it, or a
+            column of the application's that every export has.
         DataError: There is no pair to export.
         RunFolderError: The run folder cannot be read, or the dataset cannot be written.
     """
@@ -74,6 +75,9 @@ def export_pairs(
     survey = Survey(application, thoughts)
     for record in records:
         survey.add(record, exported=is_exported(record, include_exhausted=include_exhausted, min_reward=min_reward))
+    if clash := sorted(survey.own.keys() & PreferenceRow.model_fields.keys()):
+        name = lock.recipe.application
+        raise ConfigError(f"the application {name!r} adds a column {clash[0]!r}, which every export has: rename it there")
     if not survey.num_rows:
         raise DataError(_explain_nothing(run_dir, survey, include_exhausted=include_exhausted, min_reward=min_reward))
     rows = (

@@ -34,6 +34,25 @@ class PreferenceData:
     facts: dict[str, Any]
 
 
+def check_preferences(path: Path, config: TrainingConfig) -> list[Preference]:
+    """Read preference data and check what needs neither a model nor torch, so that a mistake shows at once.
+
+    Args:
+        path: See `read_preferences`.
+        config: Weights of pairs.
+
+    Raises:
+        DataError: It cannot be read, or holds pairs that cannot be learned from; says how many and what to do.
+        ConfigError: Weights are asked for that the data has not got.
+    """
+    if not path.exists():
+        raise DataError(f"there is no data at {str(path)!r}: give the folder that `anyprefer export` wrote")
+    pairs = list(read_preferences(path))
+    _check_pairs(path, pairs)
+    _numbers(path, pairs, config)
+    return pairs
+
+
 def load_preferences(path: Path, config: TrainingConfig, encode: Encode | None = None) -> PreferenceData:
     """Read a run folder, an export of ours, or any preference data set in TRL's format.
 
@@ -47,10 +66,7 @@ def load_preferences(path: Path, config: TrainingConfig, encode: Encode | None =
         DataError: It cannot be read, or holds pairs that cannot be learned from; says how many and what to do.
         ConfigError: The extra is missing, or weights are asked for that the data has not got.
     """
-    if not path.exists():
-        raise DataError(f"there is no data at {str(path)!r}: give the folder that `anyprefer export` wrote")
-    pairs = list(read_preferences(path))
-    _check_pairs(path, pairs)
+    pairs = check_preferences(path, config)
     if all("task_id" in pair.columns for pair in pairs):
         pairs.sort(key=lambda pair: pair.id)  # records come as tasks finish: their order must not decide what is learned
     overlong = _count_overlong(path, pairs, config, encode) if encode else 0
@@ -128,13 +144,18 @@ def _tabulate(path: Path, pairs: Sequence[Preference], config: TrainingConfig) -
     """The pairs in TRL's columns, with their weights where the recipe asks for some."""
     datasets = import_training("datasets")
     columns: dict[str, list[Any]] = {name: [pair.turns[name] for pair in pairs] for name in NEEDED}
-    weighing = {"none": (), "margin": ("margin",), "reward": ("reward",), "both": ("margin", "reward")}[config.pair_weight]
-    if weighing:
-        columns["pair_weight"] = _weights({name: _numbers(path, pairs, name, config) for name in weighing}, config)
+    if weighing := _numbers(path, pairs, config):
+        columns["pair_weight"] = _weights(weighing, config)
     return datasets.Dataset.from_dict(columns)
 
 
-def _numbers(path: Path, pairs: Sequence[Preference], name: str, config: TrainingConfig) -> list[float]:
+def _numbers(path: Path, pairs: Sequence[Preference], config: TrainingConfig) -> dict[str, list[float]]:
+    """The columns that weigh pairs, by name."""
+    weighing = {"none": (), "margin": ("margin",), "reward": ("reward",), "both": ("margin", "reward")}[config.pair_weight]
+    return {name: _column(path, pairs, name, config) for name in weighing}
+
+
+def _column(path: Path, pairs: Sequence[Preference], name: str, config: TrainingConfig) -> list[float]:
     found = [pair.number(name) for pair in pairs]
     if None in found:
         raise ConfigError(

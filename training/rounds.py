@@ -19,12 +19,14 @@ from pydantic import BaseModel
 
 from anyprefer.config import ModelName, Recipe
 from anyprefer.data.records import RecordFile
+from anyprefer.data.rows import read_rows
 from anyprefer.data.run_dir import RunDir
-from anyprefer.data.tasks import read_rows
 from anyprefer.errors import DataError, TrainingError
 from anyprefer.runs.progress import Progress
 from anyprefer.runs.session import Session, run_session
+from anyprefer.runs.task_changes import Resolution
 from anyprefer.training.export import export_pairs
+from anyprefer.training.preference_data import check_preferences
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +120,7 @@ class Rounds:
         evaluate: Measures a model; None has no gate.
         say: Takes lines about what goes on.
         serve: Makes a trained adapter a model to sample from; None merges it into a GGUF file for the embedded server.
+        changed_tasks: What becomes of records whose tasks have changed since; see `Session`.
     """
 
     recipe: Recipe
@@ -127,16 +130,21 @@ class Rounds:
     evaluate: Evaluate | None = None
     say: Say = lambda line: None
     serve: Serve | None = None
+    changed_tasks: Resolution | None = None
 
     def run(self) -> RoundsState:
-        """Do every round that is not done.
+        """Do every round that is not done; target, tasks and pairs are checked before any weights are touched.
 
         Raises:
             AnypreferError: A stage failed; what is finished stays, and the same call goes on.
         """
+        from anyprefer.training.targets import find_target
+
+        find_target(self.recipe)
         self.out.mkdir(parents=True, exist_ok=True)
         state = self._load()
         if self.evaluate is not None and state.first_metric is None:
+            Session(self.recipe, self.tasks, self.out).count_tasks()
             state.first_metric = self.evaluate(self.recipe, self.out / "first")
             self._save(state)
         for number in range(1, self.recipe.rounds.count + 1):
@@ -183,7 +191,10 @@ class Rounds:
         """Make and export this round's pairs."""
         folder.mkdir(exist_ok=True)
         tasks = self._tasks(record.number, folder)
-        session = Session(self._with_target(record.target), tasks, folder / "run", accept=self.recipe.rounds.accept_per_round)
+        session = Session(
+            self._with_target(record.target), tasks, folder / "run", accept=self.recipe.rounds.accept_per_round,
+            changed_tasks=self.changed_tasks,
+        )  # fmt: skip
         summary = asyncio.run(run_session(session, self.progress, signals=True))
         if summary.stopped == "interrupted":
             raise KeyboardInterrupt
@@ -211,12 +222,13 @@ class Rounds:
         return path
 
     def _train(self, state: RoundsState, record: Round, folder: Path) -> Path:
-        from anyprefer.training.dpo import Start, train_dpo
-        from anyprefer.training.targets import resolve_target
-
         data = folder / "dataset"
         if self.recipe.rounds.pool == "all" and record.number > 1:
             data = self._pool(folder, record.number)
+        check_preferences(data, self.recipe.training)
+        from anyprefer.training.dpo import Start, train_dpo
+        from anyprefer.training.targets import resolve_target
+
         target = resolve_target(self.recipe)
         warm = self.out / record.adapter if record.adapter and self.recipe.rounds.start == "warm" else None
         start = Start(warm, self.recipe.rounds.reference)

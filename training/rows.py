@@ -39,9 +39,9 @@ class PreferenceRow(BaseModel):
     """Id of the task within its run."""
     status: Literal["accepted", "exhausted"]
     """Whether the reward reached the threshold, or this is the best pair of a task whose rounds ran out."""
-    chosen_origin: Literal["candidate", "reference", "person"]
-    """Who wrote the chosen response: a model in the loop, the task's reference, or a reviewer."""
-    rejected_origin: Literal["candidate", "reference", "person"]
+    chosen_origin: Literal["candidate", "given", "reference", "person"]
+    """Where the chosen response is from: a model in the loop, the task file's own pairs, its reference, or a reviewer."""
+    rejected_origin: Literal["candidate", "given", "reference", "person"]
     """Likewise of the rejected response."""
     chosen_model: str
     """The model that wrote the chosen response; empty where no model did, or its run does not say which."""

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from anyprefer.applications.base import ModelFamily
@@ -47,6 +47,17 @@ def resolve_target(recipe: Recipe, model: str | None = None) -> TrainingTarget:
         ConfigError: It cannot be trained: a model behind an API, no folder, no chat template.
         ModelFetchError: Weights cannot be fetched.
     """
+    found = find_target(recipe, model)
+    return replace(found, folder=convert_gguf(found.folder)) if found.folder.is_file() else found
+
+
+def find_target(recipe: Recipe, model: str | None = None) -> TrainingTarget:
+    """Likewise, without a look into the weights: `folder` may be a GGUF file.
+
+    Raises:
+        ConfigError: It cannot be trained.
+        ModelFetchError: Weights cannot be fetched.
+    """
     name = model or recipe.training.model or recipe.target.model
     family = find_application(recipe.application).trainer()
     parsed = split_model(name)
@@ -57,7 +68,7 @@ def resolve_target(recipe: Recipe, model: str | None = None) -> TrainingTarget:
                 f"{name!r} is served elsewhere and cannot be trained here: set training.model (or --model) to a folder of its "
                 "weights"
             )
-        return TrainingTarget(name, convert_gguf(weights), family=family)
+        return TrainingTarget(name, weights, family=family)
     folder = Path(name.removeprefix("hf:")).expanduser()
     if (folder / "adapter_config.json").is_file():
         return _from_adapter(name, folder, family)

@@ -7,19 +7,24 @@ Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 too m
 import asyncio
 import gc
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 from anyprefer import __version__
 from anyprefer.cli.evaluate import evaluate_app
-from anyprefer.cli.options import JsonFlag, Overrides, RecipeArg
+from anyprefer.cli.init import init
+from anyprefer.cli.options import ChangedTasks, JsonFlag, JudgeExisting, MapOption, Overrides, RecipeArg, Reuse, StoreUrl
 from anyprefer.cli.report import analyze, report
 from anyprefer.cli.review import review
+from anyprefer.cli.show import show
 from anyprefer.cli.training import rounds, train
-from anyprefer.errors import AnypreferError, ConfigError
+from anyprefer.errors import AnypreferError, ConfigError, ModelError, StopRunError
+from anyprefer.redaction import clean
 
 if TYPE_CHECKING:
     from anyprefer.api import RunOptions
@@ -36,6 +41,8 @@ tools_app = typer.Typer(no_args_is_help=True, help="The judge's tools: list, try
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(models_app, name="models")
 app.add_typer(tools_app, name="tools")
+app.command()(init)
+app.command()(show)
 app.command()(train)
 app.command()(rounds)
 app.command()(review)
@@ -45,6 +52,7 @@ app.command()(report)
 
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    sys.excepthook = _print_crash  # here, since Typer sets its own before it calls a verb
     if version:
         typer.echo(__version__)
         raise typer.Exit
@@ -56,13 +64,15 @@ def run(
     tasks: Annotated[Path | None, typer.Option(help="Task file; default: the recipe's.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/RECIPE-NAME. An existing run resumes.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take at most this many tasks.")] = None,
+    map_: MapOption = None,
+    judge_existing: JudgeExisting = False,
     accept: Annotated[int | None, typer.Option(min=1, help="Stop at exactly this many accepted records.")] = None,
     budget_usd: Annotated[float | None, typer.Option(min=0, help="Spend at most this much; needs prices in the recipe.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(min=1, help="Use at most this many tokens.")] = None,
-    store: Annotated[
-        str | None, typer.Option(envvar="ANYPREFER_STORE", help="postgres://... for journal and checkpoints.")
-    ] = None,
-    retry_failed: Annotated[bool, typer.Option(help="Try tasks again whose record says failed.")] = False,
+    store: StoreUrl = None,
+    retry_failed: Annotated[bool, typer.Option(help="Try tasks again that an error ended.")] = False,
+    changed_tasks: ChangedTasks = None,
+    reuse: Reuse = None,
     on: Annotated[str | None, typer.Option(metavar="ray", help="Run on a Ray cluster; needs --store.")] = None,
     ray_address: Annotated[str, typer.Option(help="Of the cluster; 'local' starts one here.")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="With --on ray: most workers; 0 is one per CPU.")] = 0,
@@ -73,12 +83,14 @@ def run(
 ) -> None:
     """Synthesise preference pairs for a recipe's tasks; run again to resume."""
     from anyprefer.api import RunOptions, default_out
+    from anyprefer.data.column_map import parse_map
     from anyprefer.recipes import load_recipe
 
     loaded = load_recipe(recipe, overrides or ())
     options = RunOptions(
         limit=limit, accept=accept, budget_usd=budget_usd, budget_tokens=budget_tokens, store=store, retry_failed=retry_failed,
-        cluster=_cluster(on, ray_address, workers),
+        changed_tasks=changed_tasks, reuse=reuse, cluster=_cluster(on, ray_address, workers), columns=parse_map(map_ or ()),
+        judge_existing=judge_existing,
     )  # fmt: skip
     out = out or default_out(loaded)
     _collect_less()
@@ -107,7 +119,11 @@ def _run(recipe: "Recipe", tasks: Path | None, out: Path, options: "RunOptions",
     from anyprefer.runs.show import show_pairs, show_summary
 
     records, wanted = RunDir(out).records, options.get("accept")
-    summary = api.run(recipe, tasks, out, progress=Progress(Console(stderr=True)), **options)
+    try:
+        summary = api.run(recipe, tasks, out, progress=Progress(Console(stderr=True)), **options)
+    except (ModelError, StopRunError) as error:
+        _show_stopped(out, error, as_json=as_json)
+        raise
     if as_json:
         typer.echo(summary.model_dump_json(indent=2))
     else:
@@ -120,8 +136,26 @@ def _run(recipe: "Recipe", tasks: Path | None, out: Path, options: "RunOptions",
         typer.echo(f"{missing}, then run the same command again", err=True)
         raise typer.Exit(1)
     if summary.failed_share > recipe.run.max_failed_share:
-        typer.echo(f"{summary.failed} of {summary.tasks} tasks failed; see {records}", err=True)
+        number = summary.failed + summary.exhausted_after_error
+        typer.echo(f"{number} of {summary.tasks} tasks ended in an error; see {records}", err=True)
         raise typer.Exit(1)
+
+
+def _show_stopped(out: Path, error: ModelError | StopRunError, *, as_json: bool) -> None:
+    """What a run has come to that an endpoint stopped; nothing where it ended before it had begun."""
+    from rich.console import Console
+
+    from anyprefer.backends.troubles import cause_of
+    from anyprefer.runs.show import show_summary
+    from anyprefer.runs.summary import read_summary
+
+    summary = read_summary(out)
+    if summary is None or summary.stopped != "endpoint" or summary.stop_cause != cause_of(error):
+        return
+    if as_json:
+        typer.echo(summary.model_dump_json(indent=2))
+    else:
+        show_summary(summary, out, Console())
 
 
 def _collect_less() -> None:
@@ -155,9 +189,9 @@ def status(
     if as_json:
         typer.echo(picture.model_dump_json(indent=2))
         return
-    typer.echo(f"{picture.recipe}: {f'running (process {picture.pid})' if running else 'not running'}")
-    for line in describe(picture):
-        typer.echo(line)
+    state = f"running (process {picture.pid})" if running else "not running"
+    for line in (f"{picture.recipe}: {state}", *describe(picture)):
+        typer.echo(clean(line))
 
 
 @app.command()
@@ -176,24 +210,6 @@ def export(
 
     summary = api.export(run_dir, to, format_, include_exhausted=include_exhausted, reasoning=reasoning)
     typer.echo(summary.model_dump_json(indent=2) if as_json else f"{summary.num_rows} pairs -> {summary.path}")
-
-
-@app.command()
-def show(
-    run_dir: Annotated[Path, typer.Argument(metavar="DIR", help="Run folder.")],
-    task_id: Annotated[str, typer.Argument(metavar="TASK_ID", help="Task id, or the start of one that no other task has.")],
-    as_json: JsonFlag = False,
-) -> None:
-    """Print everything that happened to one task, round by round."""
-    from rich.console import Console
-
-    from anyprefer.runs.record_view import find_record, show_record
-
-    record = find_record(run_dir, task_id)
-    if as_json:
-        typer.echo(record.model_dump_json(indent=2))
-    else:
-        show_record(record, Console())
 
 
 @models_app.command("list")
@@ -259,16 +275,32 @@ def tools_try(
 
     said = asyncio.run(once())
     found = said if isinstance(said, Finding) else Finding(content=said)
-    typer.echo("\n".join(part for part in (found.text, name_finding(found)) if part))
+    typer.echo(clean("\n".join(part for part in (found.text, name_finding(found)) if part)))
 
 
 @app.command()
-def doctor() -> None:
-    """Check the installation: Python, extras, weights, tools."""
+def doctor(
+    recipe: Annotated[Path | None, typer.Option(metavar="RECIPE", help="Try the models of this recipe instead.")] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Check the installation: Python, extras, weights, tools; or what the models of a recipe can do."""
     from anyprefer.runs.doctor import check_installation
 
+    if recipe is not None:
+        asyncio.run(_try_models(recipe, overrides or []))
+        return
     for line in check_installation():
         typer.echo(line)
+
+
+async def _try_models(recipe: Path, overrides: list[str]) -> None:
+    from anyprefer.recipes import load_recipe
+    from anyprefer.runs.doctor import check_models
+
+    lines, is_well = await check_models(load_recipe(recipe, overrides))
+    typer.echo(clean("\n".join(lines)))
+    if not is_well:
+        raise typer.Exit(2)
 
 
 def main() -> None:
@@ -280,11 +312,17 @@ def _guarded(command: Callable[[], None]) -> None:
     try:
         command()
     except AnypreferError as error:
-        _fail(f"error: {error}", 2)
+        _fail("" if isinstance(error, StopRunError) and error.told else f"error: {error}", 2)
     except (KeyboardInterrupt, asyncio.CancelledError):
         _fail("stopped; run the same command again to resume", 130)
 
 
+def _print_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print a traceback like Python itself, but with nothing in it that the terminal would act on: its words may be foreign."""
+    typer.echo(clean("".join(traceback.format_exception(kind, error, trace))), err=True)
+
+
 def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(message, err=True)
+    if message:
+        typer.echo(clean(message), err=True)
     sys.exit(code)

@@ -14,7 +14,13 @@ evaluate_app = typer.Typer(no_args_is_help=True, help="Measure judges and models
 @evaluate_app.command("judge")
 def evaluate_judge(
     recipe: RecipeArg,
-    data: Annotated[Path, typer.Option(help="Labelled pairs, or tasks with references; see docs/judging.md.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Rows with prompt, chosen and rejected; question and answer, perhaps with responses to it; or question, "
+            "choices and answerKey."
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Folder for the journal and the results; default: runs/RECIPE-NAME-judge.")
     ] = None,

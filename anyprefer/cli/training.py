@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from anyprefer.cli.options import JsonFlag, Overrides, RecipeArg
+from anyprefer.cli.options import ChangedTasks, JsonFlag, Overrides, RecipeArg
 
 SHOWN = ("loss", "eval_loss", "rewards/accuracies", "eval_rewards/accuracies", "rewards/margins", "eval_rewards/margins")
 """Metrics that a person sees on the way; `metrics.jsonl` has all."""
@@ -64,6 +64,7 @@ def rounds(
     recipe: RecipeArg,
     tasks: Annotated[Path | None, typer.Option(help="Task file; default: the recipe's.")] = None,
     out: Annotated[Path | None, typer.Option(help="Rounds folder; default: runs/RECIPE-NAME-rounds.")] = None,
+    changed_tasks: ChangedTasks = None,
     overrides: Overrides = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -76,5 +77,7 @@ def rounds(
 
     loaded = load_recipe(recipe, overrides or ())
     progress = Progress(Console(stderr=True))
-    state = api.rounds(loaded, tasks, out, progress=progress, say=lambda line: typer.echo(line, err=True))
+    state = api.rounds(
+        loaded, tasks, out, progress=progress, say=lambda line: typer.echo(line, err=True), changed_tasks=changed_tasks
+    )
     typer.echo(state.model_dump_json(indent=2) if as_json else "\n".join(state.lines()))

@@ -12,6 +12,7 @@ from anyprefer.types import (
     Attempt,
     Candidate,
     Critique,
+    Cut,
     PreferencePair,
     PreferenceRecord,
     Prompts,
@@ -82,6 +83,20 @@ def test_references_are_nobodys_answers(tmp_path):
     text = card(tmp_path, record("a", chosen=Side(origin=REFERENCE, output=Reply.of("yes"))))
     assert "| Chosen responses written by | the task's reference (1) |" in text
     assert "| unknown: no judge saw 1 chosen responses | 1 |" in text
+
+
+def test_pairs_that_were_judged_on_a_shortened_text_are_counted_by_the_round_that_made_them(tmp_path):
+    whole, cut, other = record("a"), record("b"), record("c")
+    cuts = (
+        Cut(role="judge", what="task", chars=9),
+        Cut(role="critic", what="task", chars=9),
+        Cut(role="tools", what="x", chars=1),
+    )
+    cut = cut.model_copy(update={"attempts": (cut.best.model_copy(update={"cuts": cuts}),)})
+    first = other.best.model_copy(update={"cuts": cuts, "pair": None})
+    other = other.model_copy(update={"attempts": (first, other.best), "best_attempt": 1})
+    assert "| Judged on a shortened text | 1 of 3 pairs (critic: task 1, judge: task 1) |" in card(tmp_path, whole, cut, other)
+    assert "shortened" not in card(tmp_path, whole, other)
 
 
 def test_author_that_the_run_does_not_name_is_not_guessed(tmp_path):

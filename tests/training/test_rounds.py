@@ -85,6 +85,14 @@ def test_the_trained_model_is_the_next_target(server: LoopbackModel, base: Path,
     assert one != two
 
 
+def test_a_target_that_cannot_be_trained_costs_no_call(server: LoopbackModel, base: Path, tmp_path: Path) -> None:
+    work = make(tmp_path, base, server.url)
+    work.recipe = parse_recipe(recipe_data(server.url, rounds={"count": 2}))
+    with pytest.raises(ConfigError, match=r"served elsewhere.*training\.model"):
+        work.run()
+    assert not server.requests
+
+
 def test_a_worse_model_does_not_become_the_target(server: LoopbackModel, base: Path, tmp_path: Path) -> None:
     first = parse_recipe(recipe_data(server.url)).target.model
     work = make(tmp_path, base, server.url, {first: 0.5, "openai:tuned-round-1": 0.4, "openai:tuned-round-2": 0.6})
@@ -208,3 +216,19 @@ def test_the_surrogate_against_the_metric() -> None:
     # A round's pairs come from the model that the round before made: rewards 1 to 4 belong to metrics 0.1, 0.3, 0.2 and 0.4.
     state = RoundsState(first_metric=metrics[0], rounds=rounds)
     assert surrogate_correlation(state) == correlate([(1, 0.1), (2, 0.3), (3, 0.2), (4, 0.4)])
+
+
+def test_tasks_are_checked_before_the_first_model_is_measured(server: LoopbackModel, base: Path, tmp_path: Path) -> None:
+    work = make(tmp_path, base, server.url, {"another": 1.0})  # measuring any model is a KeyError
+    work.tasks.write_text('{"prompt": "one"}\n{"prompt": 2}\n')
+    with pytest.raises(DataError, match="line 2"):
+        work.run()
+
+
+def test_the_pairs_of_a_round_are_checked_before_the_model_is_looked_for(server: LoopbackModel, tmp_path: Path) -> None:
+    work = make(tmp_path, tmp_path / "no-model", server.url, count=1)
+    changes = {"critic": {"enabled": False}, "loop": {"feedback": "none"}, "training": {"pair_weight": "reward"}}
+    sections = {name: getattr(work.recipe, name).model_copy(update=values) for name, values in changes.items()}
+    work.recipe = work.recipe.model_copy(update=sections)
+    with pytest.raises(ConfigError, match="needs the column 'reward'"):
+        work.run()

@@ -82,3 +82,40 @@ def test_what_cannot_be_trained_is_said_in_a_line(folder: Path) -> None:
     assert "error: 1 of 1 pairs in 'pairs.jsonl' have two equal responses (row 0 first)" in errors
     assert "Traceback" not in errors
     assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "words"),
+    [
+        (None, (), "there is no data at 'pairs.jsonl'"),
+        ("", (), "'pairs.jsonl' is empty: no pair to learn from"),
+        ('{"prompt": "p", "chosen"\n', (), "pairs.jsonl line 1 is not JSON"),
+        ('{"question": "p", "answer": "a"}\n', (), "pairs.jsonl line 1: chosen is missing"),
+        ('{"prompt": "p", "chosen": "a", "rejected": "a"}\n', (), "have two equal responses"),
+        ('{"prompt": "p", "chosen": "a", "rejected": "b"}\n', ("pair_weight=reward",), "needs the column 'reward'"),
+    ],
+)
+def test_data_is_checked_before_the_model_is_looked_for(
+    tmp_path: Path, rows: str | None, settings: tuple[str, ...], words: str
+) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    if rows is not None:
+        (tmp_path / "pairs.jsonl").write_text(rows)
+    more = [part for setting in settings for part in ("--set", f"training.{setting}")]
+    script = "import atexit, sys; atexit.register(lambda: print('torch' in sys.modules)); from anyprefer.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *command(tmp_path, "out", *more)[3:]], cwd=tmp_path, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "False\n")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_missing_model_is_said_after_the_data(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    (tmp_path / "pairs.jsonl").write_text('{"prompt": "p", "chosen": "a", "rejected": "b"}\n')
+    refused = start(tmp_path, "out")
+    output, errors = refused.communicate(timeout=120)
+    assert (refused.returncode, output) == (2, "")
+    assert "error: no model at 'model'" in errors
