@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from anyprefer.agents.material import Show, differ_unseen, lay_out, show_text, task_block, text_block
+from anyprefer.agents.material import Show, differ_unseen, fits_surely, lay_out, show_text, task_block, text_block
 from anyprefer.backends.calls import CallSite
 from anyprefer.backends.client import ModelClient
 from anyprefer.prompts import Prompt
@@ -58,6 +58,8 @@ class RewardCritic:
 
     def sees_no_difference(self, task: Task, pair: PreferencePair) -> bool:
         """Whether the sides are too long for the critic, and differ only in what it is not shown; asks no model."""
+        if all(fits_surely(self.model, self.show(side.output)) for side in (pair.chosen, pair.rejected)):
+            return False
         with watch_cuts() as cuts:
             self._messages(task, pair, CallSite(task.id, "critic", 0, "critique"))
         return differ_unseen(pair, _SIDES, cuts, self.model.role, self.show)

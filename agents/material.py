@@ -54,6 +54,11 @@ def lay_out(model: ModelClient, build: Callable[[], tuple[Message, ...]]) -> tup
     return messages
 
 
+def fits_surely(model: ModelClient, text: str) -> bool:
+    """Whether a response is so short that no prompt for a model shortens it."""
+    return len(text) <= (RESPONSE_CHARS if model.context_tokens is None else LEAST_CHARS)
+
+
 def _room(model: ModelClient) -> int | None:
     """Tokens of the model's context that its reply leaves, and at least a quarter; None where the context is not known."""
     context = model.context_tokens

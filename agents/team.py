@@ -58,8 +58,8 @@ class Team:
             "" if side.origin.candidate is None else response_name(side.origin.candidate) for side in (pair.chosen, pair.rejected)
         )
         show = shown(self.application, reasoning=self.recipe.judge.show_reasoning)
-        judges = [name for name in self.recipe.members() if name.partition(".")[0] == "judge"]
-        if all(differ_unseen(pair, (chosen, rejected), cuts, name, show) for name in judges):
+        judges = [name for name in self.recipe.members() if name.partition(".")[0] == "judge"] if cuts else []
+        if judges and all(differ_unseen(pair, (chosen, rejected), cuts, name, show) for name in judges):
             reader = "judge"
         elif self.recipe.critic.enabled and self.critic.sees_no_difference(task, pair):
             reader = "critic"

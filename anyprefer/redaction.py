@@ -104,9 +104,14 @@ def keep_secret(variable: str) -> None:
 
 def _secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
     """The values of variables that are secret by name, or that we were told of, the longest first, as `_plain` leaves them."""
-    named = (value for name, value in environment.items() if name in _told or _SECRET_NAME.search(name))
+    named = [environment[name] for name in environment if name in _told or _is_telling(name)]
     plain = {" ".join(_plain(value).split()) for value in named if len(value) >= LEAST_SECRET_CHARS}
     return tuple(sorted((value for value in plain if len(value) >= LEAST_SECRET_CHARS), key=lambda value: (-len(value), value)))
+
+
+@lru_cache(maxsize=1024)
+def _is_telling(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
 
 
 @lru_cache(maxsize=8)

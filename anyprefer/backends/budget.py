@@ -128,7 +128,7 @@ def price_of(prompt_tokens: int, completion_tokens: int, price: Price | None) ->
 
 @dataclass
 class PromptGauge:
-    """An upper estimate of a prompt's tokens from its bytes, learned from the calls of one model."""
+    """An upper estimate of a prompt's tokens from its bytes, and of a reply's, learned from the calls of one model."""
 
     tokens_per_byte: float = 0.5
     """To begin with: most tokenizers need 0.2 to 0.35 tokens per byte of UTF-8."""
@@ -140,6 +140,16 @@ class PromptGauge:
 
     def __post_init__(self) -> None:
         self._densest = 0.0
+        self._longest_over = 0
+
+    def most_of_reply(self, max_tokens: int) -> int:
+        """Tokens that a reply of at most so many will hardly exceed: an endpoint may ignore the limit."""
+        return max(max_tokens, self._longest_over)
+
+    def learn_reply(self, max_tokens: int, tokens: int) -> None:
+        """Take in how long a reply really was."""
+        if tokens > max_tokens:
+            self._longest_over = max(self._longest_over, tokens)
 
     def estimate(self, num_bytes: int) -> int:
         """Tokens that a prompt of so many bytes will hardly exceed."""

@@ -84,6 +84,7 @@ class Caller:
             if call is None:
                 return None
             settle(Cost(call.prompt_tokens + call.completion_tokens, call.cost_usd or 0.0))
+            self.gauge.learn_reply(ask.max_tokens, -(-call.completion_tokens // ask.n))
             if not call.estimated:
                 self.gauge.learn(ask.num_bytes, call.prompt_tokens)
             await self.calls.put(call)
@@ -91,7 +92,7 @@ class Caller:
 
     def _bounds(self, ask: Ask) -> Cost:
         """What a request costs at most."""
-        prompt, replies = self.gauge.estimate(ask.num_bytes), ask.max_tokens * ask.n
+        prompt, replies = self.gauge.estimate(ask.num_bytes), self.gauge.most_of_reply(ask.max_tokens) * ask.n
         return Cost(prompt + replies, price_of(prompt, replies, self.price) or 0.0)
 
     def _lose(self, bounds: Cost, settle: Settle) -> None:
@@ -144,18 +145,15 @@ class Caller:
         """Learn from how a request was answered: fewer choices than asked for, a length limit that was ignored, no usage."""
         known, num = self.dialect.known, len(call.reply["replies"])
         changes: dict[str, Any] = {} if known.usage is not None else {"usage": not call.estimated}
+        reasons = dict(known.reasons)
         if num < ask.n:
-            changes |= {
-                "max_n": min(num, known.max_n or num),
-                "reasons": {**known.reasons, "n": f"{num} of {ask.n} choices came"},
-            }
+            changes["max_n"] = min(num, known.max_n or num)
+            reasons["n"] = f"{num} of {ask.n} choices came"
         is_too_long = not call.estimated and call.completion_tokens > 2 * ask.n * ask.max_tokens + PROBE_TOKENS
         if is_too_long and "max_tokens=max_completion_tokens" in able.used_by(ask):
-            said = f"max_completion_tokens was ignored: {call.completion_tokens} tokens came"
-            reasons = changes.get("reasons", known.reasons)
-            changes |= {"length_field": "max_tokens", "reasons": {**reasons, "max_tokens": said}}
-        if changes:
-            self.dialect.learn(known.model_copy(update=changes))
+            changes["length_field"] = "max_tokens"
+            reasons["max_tokens"] = f"max_completion_tokens was ignored: {call.completion_tokens} tokens came"
+        self.dialect.learn(known.model_copy(update={**changes, "reasons": reasons}))
 
     def _word(self, ask: Ask, able: Capabilities) -> Ask:
         """A request with its messages and temperature as they are sent."""
@@ -202,6 +200,10 @@ class Caller:
             self.dialect.heed_ending(finish_reason_of(generation))
         _measure(call, name)
         self.rates.correct(admissions[-1], call.prompt_tokens + call.completion_tokens)
+        return await self._with_cost(call, result)
+
+    async def _with_cost(self, call: StoredCall, result: LLMResult) -> StoredCall:
+        """A call with its cost, its tokens counted here where the server's count covers one choice alone."""
         if len(call.reply["replies"]) > 1 and self.count_tokens is not None:
             texts = [generation.text for generation in result.generations[0]]
             call = replace(call, completion_tokens=await self.count_tokens(texts))

@@ -11,9 +11,9 @@ from langchain_openai import ChatOpenAI
 
 from anyprefer.backends.asking import Ask
 from anyprefer.backends.capabilities import Capabilities
-from anyprefer.backends.failures import BadReplyError, inner_status, read_error
+from anyprefer.backends.failures import GOOD, BadReplyError, inner_status, read_error
 from anyprefer.backends.messages import keep_thoughts
-from anyprefer.backends.strict import is_strict, to_strict
+from anyprefer.backends.strict import strict_form
 from anyprefer.config import RoleConfig
 from anyprefer.errors import ConfigError
 from anyprefer.redaction import quote
@@ -55,7 +55,7 @@ def whole_choices(response: Any) -> list[Mapping[str, Any]]:
         raise BadReplyError(read_error(None, None, or_else=f"a reply that is no JSON object: {found!r}"))
     choices = found.get("choices")
     if error := found.get("error"):
-        raise BadReplyError(read_error(error, inner_status(error), or_else="an error without a message"))
+        raise BadReplyError(read_error(error, inner_status(error) or GOOD, or_else="an error without a message"))
     if not isinstance(choices, list) or not choices:
         raise BadReplyError(
             read_error(found if "message" in found else None, inner_status(found), or_else="a reply without choices")
@@ -64,7 +64,7 @@ def whole_choices(response: Any) -> list[Mapping[str, Any]]:
         if not isinstance(choice, Mapping) or not isinstance(choice.get("message"), Mapping):
             raise BadReplyError(read_error(None, None, or_else="a choice without a message"))
         if isinstance(error := choice.get("error"), Mapping):
-            raise BadReplyError(read_error(error, inner_status(error), or_else="a choice with an error"))
+            raise BadReplyError(read_error(error, inner_status(error) or GOOD, or_else="a choice with an error"))
     return choices
 
 
@@ -87,8 +87,7 @@ def wire_of(ask: Ask, able: Capabilities) -> dict[str, Any]:
     if ask.tools:
         found["tools"] = [tool if "function" in tool else {"type": "function", "function": tool} for tool in ask.tools]
     if ask.schema is not None and able.reply_format == "json_schema":
-        form = ask.schema if able.full_schemas else to_strict(ask.schema)
-        strict = able.full_schemas or is_strict(form)
+        form, strict = (ask.schema, True) if able.full_schemas else strict_form(ask.schema)
         schema = {"name": ask.schema["title"], "strict": strict, "schema": form if strict else ask.schema}
         found["response_format"] = {"type": "json_schema", "json_schema": schema}
     elif ask.schema is not None and able.reply_format == "json_object":

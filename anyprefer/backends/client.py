@@ -95,7 +95,7 @@ class ModelClient:
             self._answer(replace(ask, n=min(most, missing - start)), replace(site, step=f"{site.step}.{first + number}"))
             for number, start in enumerate(range(0, missing, most))
         ]
-        return join_completions([*found, *await complete_all(rest)])
+        return join_completions([*found, *await complete_all(rest)]) if rest else found[0]
 
     def _key_of(self, ask: Ask) -> dict[str, Any]:
         """What changes the reply; how it is put to the endpoint is no part of it."""

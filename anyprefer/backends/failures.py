@@ -109,7 +109,11 @@ MEANINGS: tuple[Meaning, ...] = (
 """The first row that fits counts."""
 
 OTHERWISE = Meaning("passing", advice="retries were used up: check {role}.base_url, or run the same command again later")
-"""Of an error without a status, such as one inside a reply that counts as good."""
+"""Of an answer that says nothing known, such as a reply that nobody can read."""
+
+
+GOOD = 200
+"""The status of an error inside a reply that counts as good: its words alone tell what it means."""
 
 
 @dataclass(frozen=True)
@@ -137,14 +141,19 @@ class BadReplyError(Exception):
         self.answer = answer
 
 
+def _asks_too_long(answer: Answer) -> bool:
+    wait = retry_after(answer.headers)
+    return wait is not None and wait > LONGEST_RETRY_AFTER_SECONDS
+
+
 def meaning_of(answer: Answer) -> Meaning:
     """The row that an answer falls under."""
-    wait = retry_after(answer.headers)
-    if wait is not None and wait > LONGEST_RETRY_AFTER_SECONDS:
-        return Meaning("run", advice=f"the endpoint asks to wait for {wait:.0f} seconds: run the same command again after that")
+    if _asks_too_long(answer):
+        return Meaning("run", advice="run the same command again after that")
     status = answer.status or 0
     for row in MEANINGS if status else ():
         fits = not row.statuses or status in row.statuses or status // 100 in row.statuses
+        fits = fits or (status == GOOD and bool(row.words) and 404 not in row.statuses)
         if fits and (not row.words or re.search(row.words, answer.said)):
             return row
     return OTHERWISE
@@ -159,14 +168,14 @@ def model_errors(role: str, model_id: str) -> Iterator[None]:
         ModelRefusedError: The request cannot be answered so.
         EndpointDownError: No request could be: every task would fail.
     """
-    who = f"{role} model {quote(model_id)!r}"
     try:
         yield
     except AnypreferError:
         raise
     except BadReplyError as error:
-        raise explain(who, role, error.answer) from error
+        raise explain(f"{role} model {quote(model_id)!r}", role, error.answer) from error
     except Exception as error:
+        who = f"{role} model {quote(model_id)!r}"
         found = answer_of(error)
         if found is not None:
             raise explain(who, role, found) from error
@@ -200,7 +209,10 @@ def _translate(who: str, role: str, error: Exception) -> ModelUnavailableError:
 def explain(who: str, role: str, answer: Answer) -> AnypreferError:
     """An answer as the error that it means."""
     row = meaning_of(answer)
-    what = f"{who} answered {answer.status or 'with an error'}: {quote(answer.message) or 'nothing'}"
+    status = "with an error" if answer.status in (None, GOOD) else answer.status
+    what = f"{who} answered {status}: {quote(answer.message) or 'nothing'}"
+    if _asks_too_long(answer):
+        what = f"{what} (and asks to wait for {retry_after(answer.headers):.0f} seconds)"
     text = f"{what}; {row.advice.format(role=role)}" if row.advice else what
     error: ModelUnavailableError | ModelRefusedError | EndpointDownError
     if row.scope == "passing":

@@ -78,7 +78,8 @@ def store_call(
         )
     replies, endings = zip(*(_read(generation) for generation in generations), strict=True)
     digits = _digits_of(generations[0], replies[0])
-    usage, estimate = usage_of(result, ask), estimate_usage(ask, replies)
+    estimate = estimate_usage(ask, replies)
+    usage = usage_of(result, ask, num_bytes=int(estimate[1] * BYTES_PER_TOKEN))
     if usage and len(replies) > 1 and not recounted and usage[1] * MOST_BYTES_PER_TOKEN < estimate[1] * BYTES_PER_TOKEN:
         usage = None
     prompt_tokens, completion_tokens = usage or estimate
@@ -101,8 +102,13 @@ def _digits_of(generation: Any, reply: Reply) -> Digits | None:
         return None
 
 
-def usage_of(result: LLMResult, ask: Ask) -> tuple[int, int] | None:
+def usage_of(result: LLMResult, ask: Ask, *, num_bytes: int = 0) -> tuple[int, int] | None:
     """Prompt and completion tokens: the totals of the request or, of chat models that give none, what the messages say.
+
+    Args:
+        result: The answer.
+        ask: What was asked.
+        num_bytes: Length of the replies, which may be longer than was asked for: a token has a byte or more.
 
     Returns:
         None where nothing is said, or nothing that can be.
@@ -115,7 +121,8 @@ def usage_of(result: LLMResult, ask: Ask) -> tuple[int, int] | None:
         prompt, completion = _count(said.get("input_tokens")), _count(said.get("output_tokens"))
     if not prompt or completion is None or prompt > MOST_BYTES_SHARE * ask.num_bytes + PROMPT_OVERHEAD:
         return None
-    return None if completion > MOST_OVER_LIMIT * ask.n * ask.max_tokens + PROMPT_OVERHEAD else (prompt, completion)
+    most = max(MOST_OVER_LIMIT * ask.n * ask.max_tokens, num_bytes) + PROMPT_OVERHEAD
+    return None if completion > most else (prompt, completion)
 
 
 def _count(value: Any) -> int | None:

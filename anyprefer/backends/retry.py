@@ -1,6 +1,6 @@
 """Try a request again, as long as that makes sense.
 
-Waiting never holds a place at the endpoint, so a rate limit slows the calls it hit and no others.
+Waiting for the next try never holds a place at the endpoint, so a 429 slows the calls it hit and no others.
 """
 
 import asyncio

@@ -16,6 +16,9 @@ _KEPT = frozenset({
 
 _FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
 
+MOST_KNOWN = 256
+"""Schemas whose strict form is kept; a recipe has a dozen."""
+
 MAX_PROPERTIES, MAX_DEPTH, MAX_ENUM_VALUES, MAX_NAME_CHARS = 5000, 10, 1000, 120_000
 """Strict mode's limits: properties in all, levels of objects, values of enumerations, characters of all names and values."""
 
@@ -24,6 +27,20 @@ def to_strict(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The nearest schema that strict mode takes; a reply that fits it may still break a rule that it leaves out."""
     found: dict[str, Any] = _convert(schema, schema.get("$defs") or {})
     return found
+
+
+_known: dict[int, tuple[Mapping[str, Any], dict[str, Any], bool]] = {}
+
+
+def strict_form(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """`to_strict` of a schema and whether strict mode takes that; made once for a schema that is kept."""
+    found = _known.get(id(schema))
+    if found is None or found[0] is not schema:
+        if len(_known) >= MOST_KNOWN:
+            _known.clear()
+        form = to_strict(schema)
+        found = _known[id(schema)] = (schema, form, is_strict(form))
+    return found[1], found[2]
 
 
 def is_strict(schema: Mapping[str, Any]) -> bool:

@@ -91,11 +91,17 @@ class Recipe(Section):
         return self.loop.feedback != "none" and self.loop.max_rounds > 0 and not self.sampling.existing
 
     def role(self, name: str) -> RoleConfig:
-        """The configuration of a role; a role without a model of its own borrows the judge's connection."""
+        """A role's configuration; without a model of its own it borrows the judge's connection, but for what it sets itself.
+
+        The name of the judge's key is not borrowed for another endpoint.
+        """
         config: RoleConfig = getattr(self, name)
         if config.model:
             return config
-        return config.model_copy(update={key: getattr(self.judge, key) for key in CONNECTION})
+        fields = type(config).model_fields
+        keys = [key for key in CONNECTION if key != "api_key_env" or config.base_url in (None, self.judge.base_url)]
+        unset = [key for key in keys if getattr(config, key) == fields[key].get_default(call_default_factory=True)]
+        return config.model_copy(update={key: getattr(self.judge, key) for key in unset})
 
     def members(self) -> dict[str, RoleConfig]:
         """Every model of the recipe: the roles by name, then the judge's panel and the further generators by their place."""

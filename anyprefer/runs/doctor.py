@@ -72,20 +72,26 @@ def describe_capabilities(able: Capabilities, tried: AbstractSet[str]) -> Iterat
         able: What is known of it.
         tried: The features that it was asked for.
     """
+    found, usual = _in_words(able), _in_words(Capabilities())
+    for feature, (name, value) in found.items():
+        reason = able.reasons.get(feature)
+        is_known = feature in tried or value != usual[feature][1]
+        yield f"{name}: {f'{value} ({quote(reason, 120)})' if reason else value if is_known else 'not tried'}"
+    yield f"context: {f'{able.context_tokens:,} tokens' if able.context_tokens else 'unknown'}"
+    yield f"usage: {'not known' if able.usage is None else 'counted' if able.usage else 'missing, so tokens are estimated'}"
+
+
+def _in_words(able: Capabilities) -> dict[str, tuple[str, str]]:
+    """Feature -> what it is called, and what becomes of it."""
     forms = {"json_schema": "JSON schema", "json_object": "JSON object, schema in the prompt", "text": "schema in the prompt"}
-    found = {
+    return {
         "reply_format": ("replies", forms[able.reply_format]), "n": ("choices in a request", str(able.max_n or "any number")),
         "logprobs": ("log-probabilities", f"top {able.top_logprobs}" if able.top_logprobs else "none"),
         "system_role": ("system text", "a message of its own" if able.system_role else "in the first user message"),
         "max_tokens": ("length limit", "left out" if "max_tokens" in able.omit else able.length_field),
         **{name: (name, "left out" if name in able.omit else "sent") for name in ("seed", "temperature", "top_p")},
+        "tools": ("tools of a task", "sent" if able.tools else "not taken"),
     }  # fmt: skip
-    for feature, (name, value) in found.items():
-        reason = able.reasons.get(feature)
-        yield f"{name}: {f'{value} ({quote(reason, 120)})' if reason else value if feature in tried else 'not tried'}"
-    yield f"tools of a task: {'sent' if able.tools else 'not taken'}"
-    yield f"context: {f'{able.context_tokens:,} tokens' if able.context_tokens else 'unknown'}"
-    yield f"usage: {'not known' if able.usage is None else 'counted' if able.usage else 'missing, so tokens are estimated'}"
 
 
 def _is_there(module: str) -> bool:

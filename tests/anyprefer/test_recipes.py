@@ -152,6 +152,16 @@ def test_role_without_a_model_borrows_the_judges_connection(tmp_path: Path) -> N
     assert (critic.model, critic.base_url, critic.max_tokens) == ("openai:j", "http://127.0.0.1:1/v1", 9)
 
 
+def test_what_a_role_sets_itself_is_not_borrowed(tmp_path: Path) -> None:
+    judge = ["judge.api_key_env=JUDGE_KEY", "judge.reply_format=json_object", "judge.timeout_seconds=7"]
+    path = write(tmp_path, 'name = "x"\n' + MINIMAL)
+    critic = load_recipe(path, [*judge, "critic.reply_format=text", "critic.omit=['seed']"]).role("critic")
+    assert (critic.model, critic.reply_format, critic.omit, critic.timeout_seconds) == ("openai:j", "text", ("seed",), 7)
+    assert critic.api_key_env == "JUDGE_KEY"
+    assert load_recipe(path, [*judge, "critic.api_key_env=MINE"]).role("critic").api_key_env == "MINE"
+    assert load_recipe(path, [*judge, "critic.base_url=http://127.0.0.1:2/v1"]).role("critic").api_key_env == "OPENAI_API_KEY"
+
+
 def test_every_knob_is_documented() -> None:
     from anyprefer.config import Recipe, Section
 

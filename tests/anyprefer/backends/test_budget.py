@@ -74,3 +74,12 @@ def test_gauge_stays_above_what_it_has_seen() -> None:
     assert 300 < gauge.estimate(1000) < 600
     gauge.learn(1000, 900)
     assert gauge.estimate(1000) > 900
+
+
+def test_a_reply_over_its_limit_counts_for_the_next_ones() -> None:
+    gauge = PromptGauge()
+    gauge.learn_reply(1000, 900)
+    assert gauge.most_of_reply(100) == 100
+    gauge.learn_reply(100, 5000)
+    assert gauge.most_of_reply(100) == 5000
+    assert gauge.most_of_reply(9000) == 9000

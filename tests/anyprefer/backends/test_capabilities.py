@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,10 @@ from loopback import Body, LoopbackModel, recipe_data, title_of
 from pydantic import BaseModel, ConfigDict
 
 from anyprefer.backends.asking import Ask
+from anyprefer.backends.budget import Budget
 from anyprefer.backends.calls import CallSite, MemoryCalls
 from anyprefer.backends.capabilities import MOST_ENDINGS, Capabilities, Dialect
+from anyprefer.backends.probing import PROBE_TOKENS
 from anyprefer.backends.providers import Backends
 from anyprefer.config import RoleConfig
 from anyprefer.errors import EndpointDownError, MalformedReplyError, ModelRefusedError, ModelUnavailableError
@@ -178,6 +181,26 @@ def test_what_a_recipe_forces_is_kept_where_a_refusal_names_nothing() -> None:
     sent = dialect.known.under(config)
     assert not asyncio.run(dialect.adapt(ModelRefusedError("no"), ask, config, sent, try_out))
     assert dialect.known == Capabilities()
+
+
+def test_a_small_request_that_got_lost_counts_as_spent(model: LoopbackModel) -> None:
+    calls, budget = MemoryCalls(), Budget(max_tokens=100_000)
+
+    def before(body: Body) -> Answer:
+        if len(model.requests) == 2:
+            time.sleep(0.6)
+        return refuse("Bad Request") if "seed" in body else None
+
+    model.before = before
+
+    async def main() -> None:
+        made = parse_recipe(recipe_data(model.url, target={"timeout_seconds": 0.3}))
+        async with Backends(made, budget=budget) as backends:
+            await backends.client("target", calls).complete(CHAT, SITE)
+
+    asyncio.run(main())
+    counted = sum(call.prompt_tokens + call.completion_tokens for call in calls.calls.values())
+    assert budget.spent.tokens >= counted + PROBE_TOKENS
 
 
 def test_a_role_that_sends_no_schema_says_nothing_about_schemas(model: LoopbackModel) -> None:

@@ -71,6 +71,13 @@ ANSWERS: list[tuple[int, str, Scope]] = [
     (529, "Overloaded", "passing"),
     (408, "", "passing"),
     (409, "", "passing"),
+    (200, "upstream is overloaded", "passing"),
+    (200, "Insufficient balance", "run"),
+    (200, "Invalid API key", "run"),
+    (200, "blocked by content_filter", "task"),
+    (200, "maximum context length exceeded", "task"),
+    (200, "response_format is not supported", "call"),
+    (200, "The model is not available at the moment", "passing"),
 ]
 
 

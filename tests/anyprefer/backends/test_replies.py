@@ -55,6 +55,12 @@ def test_usage_is_believed_only_where_it_can_be(usage: Any, counts: tuple[int, i
     assert usage_of(result(usage), Ask(HELLO)) == counts
 
 
+def test_usage_of_a_reply_that_is_as_long_as_that_is_believed() -> None:
+    many = {"prompt_tokens": 10, "completion_tokens": 50_000}
+    assert usage_of(result(many), Ask(HELLO, max_tokens=100)) is None
+    assert usage_of(result(many), Ask(HELLO, max_tokens=100), num_bytes=200_000) == (10, 50_000)
+
+
 def test_usage_of_a_message_counts_where_the_request_has_none() -> None:
     message = AIMessage("four", usage_metadata={"input_tokens": 8, "output_tokens": 2, "total_tokens": 10})
     assert usage_of(result(None, message), Ask(HELLO)) == (8, 2)

@@ -46,7 +46,8 @@ def test_loop_on_the_smallest_model_ends_in_a_record(weights: Path, tmp_path: Pa
     assert record.task.id == "sum"
     assert summary.failed == 0, record.error
     attempt = record.attempts[0]
-    assert len(attempt.candidates) == 3
+    whole = [candidate for candidate in attempt.candidates if candidate.is_whole()]
+    assert 2 <= len(whole) <= 3
     assert all(1 <= verdict.score <= 10 for verdict in attempt.verdicts)
     characters = sum(len(candidate.text) for candidate in attempt.candidates)
     assert summary.usage["target"].completion_tokens >= characters / 8, "tokens of some choices were not counted"
