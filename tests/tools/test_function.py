@@ -1,9 +1,7 @@
 """A function with a docstring is a tool: what the judge sees of it, what it gets, and what its results mean."""
 
 import asyncio
-import re
 import threading
-from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
@@ -227,13 +225,3 @@ def no_schema(unit: Annotated[threading.Lock, "x"]) -> str:
 def test_a_function_that_is_no_tool_is_explained(function, message):
     with pytest.raises(ConfigError, match=rf"the function .*:{function.__name__} is no tool: .*{message}"):
         tool(function)
-
-
-def test_the_function_of_the_documentation_is_a_tool():
-    page = (Path(__file__).parents[2] / "docs" / "tools.md").read_text(encoding="utf-8")
-    (snippet,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    names = {"__name__": "documentation"}
-    exec(snippet, names)
-    kind = marked_tool(names["names_unit"])
-    assert kind.Args.model_fields["unit"].description == 'The unit to look for, such as "km".'
-    assert names["names_unit"]("km", RESPONSE)

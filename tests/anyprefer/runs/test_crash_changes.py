@@ -28,6 +28,11 @@ POINTS = [
 ]  # fmt: skip
 
 
+def some(points: list[str], step: int) -> list[Any]:
+    """All points, every `step`-th of which is not slow."""
+    return [point if number % step == 0 else pytest.param(point, marks=pytest.mark.slow) for number, point in enumerate(points)]
+
+
 @dataclass(frozen=True)
 class Place:
     """A folder that is finished under a threshold of 7, and the server that it was made with."""
@@ -103,7 +108,7 @@ def whole(place: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     return out, len(place.model.requests)
 
 
-@pytest.mark.parametrize("crash", POINTS)
+@pytest.mark.parametrize("crash", some(POINTS, 3))
 def test_kill_while_records_are_judged_again(place: Place, whole: tuple[Path, int], tmp_path: Path, crash: str) -> None:
     out = place.copy(tmp_path / "out")
     place.model.requests.clear()
@@ -138,7 +143,7 @@ def test_kill_while_failed_tasks_go_under_another_recipe(place: Place, tmp_path:
     assert json.loads(RunDir(out).summary.read_text())["repeated_calls"] == 0
 
 
-@pytest.mark.parametrize("crash", POINTS[2:7:2])
+@pytest.mark.parametrize("crash", some(POINTS[2:7:2], 3))
 def test_kill_while_changed_tasks_are_put_aside(place: Place, tmp_path: Path, crash: str) -> None:
     whole, out = place.copy(tmp_path / "whole"), place.copy(tmp_path / "out")
     redo = ("--changed-tasks", "redo")
