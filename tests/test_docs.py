@@ -100,7 +100,9 @@ def test_readme_commands_and_snippets_run_as_written(tmp_path: Path) -> None:
         assert "accepted" in sh("python library.py", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["endpoints", "files", "prompts", "own_tool"])
+@pytest.mark.parametrize(
+    "name", ["endpoints", "files", *(pytest.param(name, marks=pytest.mark.slow) for name in ("prompts", "own_tool"))]
+)
 def test_pages_about_what_is_yours_run_as_written(name: str, workplace: Path) -> None:
     from anyprefer.recipes import parse_recipe
 

@@ -225,8 +225,8 @@ def test_tasks_are_checked_before_the_first_model_is_measured(server: LoopbackMo
         work.run()
 
 
-def test_the_pairs_of_a_round_are_checked_before_the_model_is_looked_for(server: LoopbackModel, tmp_path: Path) -> None:
-    work = make(tmp_path, tmp_path / "no-model", server.url, count=1)
+def test_the_pairs_of_a_round_are_checked_before_it_trains(server: LoopbackModel, base: Path, tmp_path: Path) -> None:
+    work = make(tmp_path, base, server.url, count=1)
     changes = {"critic": {"enabled": False}, "loop": {"feedback": "none"}, "training": {"pair_weight": "reward"}}
     sections = {name: getattr(work.recipe, name).model_copy(update=values) for name, values in changes.items()}
     work.recipe = work.recipe.model_copy(update=sections)

@@ -129,7 +129,7 @@ def test_other_durability_modes_resume_as_well(whole: Whole, tmp_path: Path, dur
 
 
 @pytest.mark.parametrize("edge", [pytest.param("enter", marks=pytest.mark.slow), "leave"])
-@pytest.mark.parametrize("node", NODES)
+@pytest.mark.parametrize("node", [*NODES[::2], *(pytest.param(node, marks=pytest.mark.slow) for node in NODES[1::2])])
 def test_kill_inside_every_node_then_resume(whole: Whole, tmp_path: Path, node: str, edge: str) -> None:
     assert run(whole.arguments, tmp_path / "killed", crash=f"{edge}:{node}").returncode == -signal.SIGKILL
     check_resumed(tmp_path / "killed", whole)

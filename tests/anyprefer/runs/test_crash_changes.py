@@ -108,7 +108,7 @@ def whole(place: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     return out, len(place.model.requests)
 
 
-@pytest.mark.parametrize("crash", some(POINTS, 3))
+@pytest.mark.parametrize("crash", some(POINTS, 5))
 def test_kill_while_records_are_judged_again(place: Place, whole: tuple[Path, int], tmp_path: Path, crash: str) -> None:
     out = place.copy(tmp_path / "out")
     place.model.requests.clear()
@@ -158,7 +158,9 @@ def test_kill_while_changed_tasks_are_put_aside(place: Place, tmp_path: Path, cr
     assert aside == {record.task.id for record in RecordFile(RunDir(whole).aside)} == {"t1", "t2"}
 
 
-@pytest.mark.parametrize("crash", ["enter:score_candidates", "leave:critique_pair", "after:anyprefer.runs.journal:Journal.put"])
+@pytest.mark.parametrize(
+    "crash", some(["enter:score_candidates", "leave:critique_pair", "after:anyprefer.runs.journal:Journal.put"], 3)
+)
 def test_kill_while_calls_are_taken_over(place: Place, tmp_path: Path, crash: str) -> None:
     out, reuse = tmp_path / "out", ("--reuse", str(place.folder / "out"))
     place.model.requests.clear()
