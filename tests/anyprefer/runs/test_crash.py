@@ -109,6 +109,7 @@ def check_resumed(out: Path, whole: Whole) -> None:
         assert database.execute("SELECT count(*) FROM checkpoints").fetchone() == (0,)
 
 
+@pytest.mark.slow
 def test_kill_at_any_checkpoint_then_resume(whole: Whole, tmp_path: Path) -> None:
     for step in range(1, 60, 6):
         out = tmp_path / f"killed{step}"
