@@ -120,7 +120,7 @@ class Survey:
         self.num_rows += 1
         self.pairs.add(record.task.id, pair.chosen.text, pair.rejected.text)
         if record.best.critique.score is not None:
-            self.rewards[record.best.critique.score] += 1
+            self.rewards[round(record.best.critique.score)] += 1
         if pair.margin is not None:
             self.margins[min(math.floor(pair.margin), 8)] += 1
         self.shortened += bool(record.best.shortened)

@@ -35,7 +35,7 @@ class PairScore(Finding):
 
     id: str
     """The pair's id."""
-    score: int
+    score: float
     """1 (useless or harmful) to 10 (excellent)."""
     analysis: str
     """Its reasons."""

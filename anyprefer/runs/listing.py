@@ -20,7 +20,7 @@ class Row(BaseModel):
 
     id: str
     status: str
-    reward: int | None
+    reward: float | None
     """Of its best attempt; None where it made no pair, or no critic was asked."""
     error: str | None
     """What kind of failure a failed task met."""

@@ -34,10 +34,13 @@ class Candidate(Value):
     """One output of the target model."""
 
     index: int = Field(ge=0)
+    """Unique within a task: later rounds count on. In records of before, unique within a round."""
     output: Output
     ending: Ending = "complete"
     model: str | None = None
     """Which model wrote it; None where nobody said."""
+    round: int | None = Field(default=None, ge=0, exclude_if=lambda round_: round_ is None)
+    """The round of the loop that it came from; None in records of before, whose attempts held their own candidates alone."""
 
     @property
     def text(self) -> str:

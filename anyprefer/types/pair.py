@@ -1,11 +1,13 @@
 """The pair and the opinions about it."""
 
+import operator
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from anyprefer.types.base import Value
 from anyprefer.types.output import Output, same_output
+from anyprefer.types.rubric import Difference, Ruling
 
 
 class Verdict(Value):
@@ -17,6 +19,10 @@ class Verdict(Value):
     """1 (worst) to 10 (perfect): the mean of `scores`, or the one that a meta-judge preferred."""
     scores: tuple[float, ...] = ()
     """The scores of the single judgements: each model of the panel, each ordering; in the same order for every candidate."""
+    rulings: tuple[Ruling, ...] = Field(default=(), exclude_if=operator.not_)
+    """What a rubric's criteria came to, where the judge goes by one."""
+    by_reference: bool = Field(default=False, exclude_if=operator.not_)
+    """Whether the task's reference decided, and no model."""
 
 
 def disagree(first: Verdict, second: Verdict) -> bool | None:
@@ -33,9 +39,9 @@ class Origin(Value):
     kind: Literal["candidate", "given", "reference", "person"]
     """A model in the loop; whoever wrote what the task gave to judge; whoever wrote the task's reference; a reviewer."""
     candidate: int | None = Field(default=None, ge=0)
-    """Of a candidate, sampled or given, its index within its round."""
+    """Of a candidate, sampled or given, its index."""
     round: int | None = Field(default=None, ge=0)
-    """Likewise, the round of the loop that judged it."""
+    """Likewise, the round of the loop that it came from."""
 
     @model_validator(mode="after")
     def _check_place(self) -> "Origin":
@@ -76,6 +82,8 @@ class PreferencePair(Value):
     rejected: Side
     certainty: float | None = Field(default=None, ge=0, le=1)
     """Share of the votes of verifying tools that stand behind the order; None where none spoke."""
+    differences: tuple[Difference, ...] = Field(default=(), exclude_if=operator.not_)
+    """The criteria of the judge's rubric that the sides do not meet alike."""
 
     @model_validator(mode="after")
     def _check_contrast(self) -> "PreferencePair":
@@ -101,8 +109,11 @@ class Critique(Value):
     """The reward critic's opinion of a pair."""
 
     analysis: str
-    score: int | None = Field(default=None, ge=1, le=10)
+    score: float | None = Field(default=None, ge=1, le=10)
     """The surrogate reward (paper: section 2.3); None when there was no pair to score, which counts as below any threshold."""
+    grades: tuple[float, float] | None = Field(default=None, exclude_if=lambda grades: grades is None)
+    """From 1 to 10, how right the critic found the chosen and the rejected side, each read by itself; None of a critic that
+    reads the pair as a whole."""
 
 
 class Review(Value):

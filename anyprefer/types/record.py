@@ -11,6 +11,7 @@ from anyprefer.types.base import Value
 from anyprefer.types.candidate import Candidate
 from anyprefer.types.evidence import Evidence, Knowledge, ToolCall
 from anyprefer.types.pair import Critique, PreferencePair, Review, Side, Verdict
+from anyprefer.types.shortfall import Shortfall
 from anyprefer.types.task import Task
 
 RECORD_VERSION: Final = 2
@@ -53,12 +54,15 @@ class Attempt(Value):
     round: int = Field(ge=0)
     prompts: Prompts
     candidates: tuple[Candidate, ...]
+    """Those that this round sampled. Findings, verdicts and the pair may be about earlier rounds' as well."""
     tool_calls: tuple[ToolCall, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     knowledge: Knowledge | None = None
     verdicts: tuple[Verdict, ...] = ()
     pair: PreferencePair | None = None
     critique: Critique
+    shortfall: Shortfall | None = Field(default=None, exclude_if=lambda shortfall: shortfall is None)
+    """Why there is no pair, or none that is good enough; None of a good one, and in records of before."""
     cuts: tuple[Cut, ...] = Field(default=(), exclude_if=operator.not_)
     """Texts that a model saw shortened. What a prompt quotes in excerpts by design is not among them: responses while tools are
     chosen, those of the last round for the aggregator."""
@@ -80,15 +84,22 @@ class Attempt(Value):
             return None
         return next((candidate for candidate in self.candidates if candidate.index == origin.candidate), None)
 
+    def knows(self, side: Side) -> bool:
+        """Whether the side is a candidate that this round, or one before it, sampled.
+
+        In records of before, where each round counted its candidates from 0, a round knows its own alone.
+        """
+        if side.origin.round is None or any(one.round is None for one in self.candidates):
+            return side.origin.round == self.round
+        return side.origin.round <= self.round
+
     def verdict_of(self, side: Side) -> Verdict | None:
-        """The judge's verdict on a side; None where no judge saw it."""
-        candidate = self.candidate_of(side)
-        return next((one for one in self.verdicts if candidate and one.candidate == candidate.index), None)
+        """The round's verdict on a side; None where no judge saw it."""
+        return next((one for one in self.verdicts if self.knows(side) and one.candidate == side.origin.candidate), None)
 
     def evidence_of(self, side: Side) -> tuple[Evidence, ...]:
-        """What tools found about a side."""
-        candidate = self.candidate_of(side)
-        return tuple(one for one in self.evidence if candidate and one.candidate == candidate.index)
+        """What tools found about a side in this round."""
+        return tuple(one for one in self.evidence if self.knows(side) and one.candidate == side.origin.candidate)
 
 
 class RoleUsage(Value):
