@@ -7,7 +7,16 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from anyprefer.agents.material import Show, lay_out, response_blocks, show_text, task_block, task_evidence_blocks, text_block
+from anyprefer.agents.material import (
+    Show,
+    guidance_part,
+    lay_out,
+    response_blocks,
+    show_text,
+    task_block,
+    task_evidence_blocks,
+    text_block,
+)
 from anyprefer.backends.calls import CallSite
 from anyprefer.backends.client import ModelClient
 from anyprefer.config import AggregatorConfig
@@ -43,9 +52,18 @@ class KnowledgeAggregator:
     show: Show = show_text
 
     async def aggregate(
-        self, task: Task, candidates: Sequence[Candidate], evidence: Sequence[Evidence], previous: Attempt | None, round_: int
-    ) -> Knowledge | None:
+        self, task: Task, candidates: Sequence[Candidate], evidence: Sequence[Evidence], previous: Attempt | None, round_: int,
+        *, guidance: str = "",
+    ) -> Knowledge | None:  # fmt: skip
         """Consolidate the evidence, given the candidates and the previous round's scores.
+
+        Args:
+            task: The task.
+            candidates: Those that are judged, of whatever round.
+            evidence: What tools found.
+            previous: The last round's attempt.
+            round_: The round.
+            guidance: The judge's (paper: p_j, which "will finally affect the aggregation of the tools information").
 
         Returns:
             None where there is no evidence, or where the recipe hands it to the judge as it is.
@@ -56,12 +74,13 @@ class KnowledgeAggregator:
         if not evidence or not self.config.enabled:
             return None
         site = CallSite(task.id, "aggregator", round_, "aggregate")
-        nonce = site.nonce(self.model.calls.secret)
+        nonce, history = site.nonce(self.model.calls.secret), _history(previous, candidates) if previous else ""
         messages = lay_out(self.model, lambda: self.prompt.fill({
             "field": self.field, "knowledge_chars": str(self.config.knowledge_chars), "task": task_block(task, nonce),
             "responses": response_blocks(candidates, nonce, evidence, self.evidence_chars, self.show),
             "evidence": task_evidence_blocks(evidence, nonce, self.evidence_chars),
-            "history": text_block(_history(previous), "scores of the previous round", nonce) if previous else "",
+            "history": text_block(history, "scores of the previous round", nonce) if history else "",
+            "guidance": guidance_part(guidance),
         }))  # fmt: skip
         notes = await self.model.structured(messages, site, notes_schema(self.config.knowledge_chars))
         return Knowledge(text=notes.text)
@@ -71,7 +90,8 @@ _EXCERPT_CHARS = 160
 """How much of a response stands beside its score in the last round."""
 
 
-def _history(previous: Attempt) -> str:
-    texts = {candidate.index: " ".join(candidate.text.split()) for candidate in previous.candidates}
-    lines = ((verdict.score, shorten(texts[verdict.candidate], _EXCERPT_CHARS)) for verdict in previous.verdicts)
-    return "\n".join(f"{score:.3g}/10: {text}" for score, text in lines)
+def _history(previous: Attempt, candidates: Sequence[Candidate]) -> str:
+    """The last round's scores, of its own candidates and of earlier ones; empty where no judge was asked."""
+    texts = {one.index: " ".join(one.text.split()) for one in (*candidates, *previous.candidates)}
+    known = [verdict for verdict in previous.verdicts if verdict.candidate in texts]
+    return "\n".join(f"{one.score:.3g}/10: {shorten(texts[one.candidate], _EXCERPT_CHARS)}" for one in known)

@@ -16,15 +16,22 @@ _SCORE = frozenset({"field", "lowest", "highest", "analysis", "rules", "examples
 PLACEHOLDERS: dict[str, dict[str, frozenset[str]]] = {
     "target": {"sample": frozenset({"guidance", "system"})},
     "judge": {
-        "choose_tools": frozenset({"field", "tools", "max_calls", "task", "responses"}),
-        "fill_in_arguments": frozenset({"field", "tools", "task"}),
+        "choose_tools": frozenset({"field", "tools", "max_calls", "task", "responses", "guidance"}),
+        "fill_in_arguments": frozenset({"field", "tools", "task", "guidance"}),
         "score": _SCORE | {"num_candidates"},
         "score_one": _SCORE,
+        "rubric": frozenset({"field", "num_criteria", "rules", "task"}),
+        "rule_on": frozenset({"field", "analysis", "rules", "examples", "task", "knowledge", "criteria", "responses"}),
         "answer": frozenset({"field", "task"}),
         "meta": frozenset({"task", "responses", "judgement_a", "judgement_b"}),
     },
-    "aggregator": {"aggregate": frozenset({"field", "knowledge_chars", "task", "responses", "evidence", "history"})},
-    "critic": {"critique": frozenset({"field", "examples", "task", "chosen", "rejected"})},
+    "aggregator": {
+        "aggregate": frozenset({"field", "knowledge_chars", "task", "responses", "evidence", "history", "guidance"}),
+    },
+    "critic": {
+        "critique_side": frozenset({"field", "lowest", "highest", "analysis", "task", "knowledge", "response"}),
+        "critique": frozenset({"field", "analysis", "examples", "context", "task", "chosen", "rejected"}),
+    },
     "rewriter": {
         "rewrite_both": frozenset({"task", "critique", "outcome", "target_guidance", "judge_guidance"}),
         "rewrite_target": frozenset({"task", "critique", "outcome", "target_guidance"}),
@@ -59,12 +66,13 @@ def known_prompts(recipe: Recipe, role: str) -> dict[str, PromptFile]:
     known = {name: PromptFile(FOLDER / f"{name}.md", placeholders) for name, placeholders in PLACEHOLDERS[role].items()}
     if role != "judge":
         return known
-    brought: Mapping[str, PromptFile] = getattr(find_judge(recipe.judge.method), "prompts", {})
-    if taken := sorted(name for name in brought if any(name in names for names in PLACEHOLDERS.values())):
-        raise ConfigError(
-            f"judge.method = {recipe.judge.method!r} brings a prompt {taken[0]!r}, which there is already: rename it"
-        )
-    return {**known, **brought}
+    built_in = {name for names in PLACEHOLDERS.values() for name in names}
+    for key, method in recipe.judge.methods.items():
+        brought: Mapping[str, PromptFile] = getattr(find_judge(method, key), "prompts", {})
+        if taken := sorted(name for name, file in brought.items() if name in built_in or known.get(name, file) != file):
+            raise ConfigError(f"{key} = {method!r} brings a prompt {taken[0]!r}, which there is already: rename it")
+        known |= brought
+    return known
 
 
 def prompt_hashes(prompts: Mapping[str, Prompt]) -> dict[str, str]:

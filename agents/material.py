@@ -1,12 +1,13 @@
-"""How tasks, responses and findings are laid out in a prompt, each fenced with the call's nonce, and all of it within limits."""
+"""How tasks, responses and findings are laid out in a prompt: each fenced, without remarks to the judge, and within limits."""
 
 import bisect
 from collections.abc import Callable, Sequence
 
 from anyprefer.backends.client import ModelClient
 from anyprefer.prompts import fence
-from anyprefer.shortening import fewest_tokens, look_alike, most_tokens, note_cuts, shorten, watch_cuts
-from anyprefer.types import Candidate, Cut, Ending, Evidence, Message, Output, PreferencePair, Task
+from anyprefer.remarks import leave_out_remarks
+from anyprefer.shortening import fewest_tokens, look_alike, most_tokens, note_cuts, note_left_out, shorten, watch_cuts
+from anyprefer.types import Candidate, Cut, Ending, Evidence, Knowledge, Message, Output, PreferencePair, Task
 
 Show = Callable[[Output], str]
 """How a judging role sees an output; the application decides."""
@@ -75,8 +76,22 @@ def task_block(task: Task, nonce: str) -> str:
 
 
 def text_block(text: str, label: str, nonce: str, what: str | None = None) -> str:
-    """Any other text, "(none)" where it is empty; `what` names it where it is shortened, else the label does."""
+    """Our own words or a model's in our service, "(none)" where there are none; `what` names them where they are shortened."""
     return fence(shorten(text, RESPONSE_CHARS, label if what is None else what) or "(none)", label, nonce)
+
+
+def response_block(text: str, label: str, nonce: str, what: str) -> str:
+    """A response, without what it says to its judge; `what` names it where something is left out."""
+    return fence(_quote(text, RESPONSE_CHARS, what) or "(none)", label, nonce)
+
+
+def _quote(text: str, chars: int, what: str, *, claims: bool = True) -> str:
+    """Somebody else's words: short enough, and without remarks to the judge, which are noted as cuts."""
+    short = shorten(text, chars, what)
+    kept = leave_out_remarks(short, claims=claims)
+    if kept != short and what:
+        note_left_out(f"remarks to the judge in {what}", len(short) - len(kept))
+    return kept
 
 
 _ENDINGS: dict[Ending, str] = {
@@ -114,12 +129,24 @@ def response_blocks(
     blocks = []
     for place, candidate in enumerate(candidates, start=1):
         name = response_name(candidate.index)
-        blocks.append(text_block(show(candidate.output), f"response {place}", nonce, name) + _ENDINGS[candidate.ending])
+        blocks.append(response_block(show(candidate.output), f"response {place}", nonce, name) + _ENDINGS[candidate.ending])
         own = [item for item in evidence if item.candidate == candidate.index]
         for item in own:
             label, what = f"{item.tool} on response {place}", f"{item.tool} on {name}"
             blocks.append(evidence_block(item, label, nonce, evidence_chars, what))
     return "\n\n".join(blocks)
+
+
+def guidance_part(guidance: str) -> str:
+    """The judge's guidance (paper: p_j) as it stands in a prompt; empty where there is none, so that it leaves no trace."""
+    return f"Further guidance:\n{guidance}" if guidance else ""
+
+
+def knowledge_block(knowledge: Knowledge | None, evidence: Sequence[Evidence], nonce: str, evidence_chars: int) -> str:
+    """What is known about the task: what the aggregator made of it, else the findings about the task as a whole."""
+    if knowledge is not None:
+        return text_block(knowledge.text, "findings", nonce)
+    return task_evidence_blocks(evidence, nonce, evidence_chars)
 
 
 def task_evidence_blocks(evidence: Sequence[Evidence], nonce: str, evidence_chars: int) -> str:
@@ -129,6 +156,10 @@ def task_evidence_blocks(evidence: Sequence[Evidence], nonce: str, evidence_char
 
 
 def evidence_block(item: Evidence, label: str, nonce: str, evidence_chars: int, what: str | None = None) -> str:
-    """One finding; a failed call says so. `what` names it where it is shortened, else the label does."""
-    content = item.text if item.ok else f"(the tool failed: {item.text})"
-    return fence(shorten(content, evidence_chars, label if what is None else what), label, nonce)
+    """One finding, without what it quotes for the judge; a failed call says so.
+
+    A tool that looked at a response may say that it is right. One that was called for the task, such as a search, knows of none.
+    `what` names the finding where something is left out, else the label does.
+    """
+    text = _quote(item.text, evidence_chars, label if what is None else what, claims=item.candidate is None)
+    return fence(text if item.ok else f"(the tool failed: {text})", label, nonce)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from anyprefer.agents.outcome import describe_endings, whole_ones
+from anyprefer.agents.pairing import describe_endings, whole_ones
 from anyprefer.backends.calls import CallSite
 from anyprefer.backends.client import ModelClient, complete_all
 from anyprefer.config import PairConfig, SamplingConfig
@@ -28,8 +28,8 @@ class TargetSampler:
     same: Callable[[Output, Output], bool] = same_output
     """When two responses count as one."""
 
-    async def sample(self, task: Task, prompts: Prompts, round_: int) -> tuple[Candidate, ...]:
-        """Draw up to `num_candidates` different responses that are whole.
+    async def sample(self, task: Task, prompts: Prompts, round_: int, earlier: Sequence[Candidate] = ()) -> tuple[Candidate, ...]:
+        """Draw up to `num_candidates` responses that are whole and differ from each other and from those of earlier rounds.
 
         Empty and repeated ones are drawn again, and so are those that a length limit, a filter or an error ended; the latter come
         back as well, behind the whole ones. There are `max_resamples` further tries at most, so fewer may be whole.
@@ -44,19 +44,22 @@ class TargetSampler:
         messages = self.messages(task, prompts)
         whole: list[Candidate] = []
         others: list[Candidate] = []
+        known = [one.output for one in whole_ones(earlier, self.pair)]
         for attempt in range(1 + self.config.max_resamples):
             missing = self.config.num_candidates - len(whole)
             for reply, ending, model in await self._draw(messages, task, round_, attempt, missing):
-                candidate = Candidate(index=0, output=reply, ending=ending, model=model)
+                candidate = Candidate(index=0, output=reply, ending=ending, model=model, round=round_)
                 if not whole_ones([candidate], self.pair):
                     others += [candidate] * (ending != "complete")
-                elif not any(self.same(reply, known.output) for known in whole):
+                elif not any(self.same(reply, output) for output in known):
                     whole.append(candidate)
+                    known.append(reply)
             if len(whole) >= self.config.num_candidates:
                 break
-        if not any(one.text.strip() for one in (*whole, *others)):
+        if not known and not any(one.text.strip() for one in others):
             raise self._nothing_said(task, others)
-        return tuple(one.model_copy(update={"index": index}) for index, one in enumerate((*whole, *others)))
+        first = len(earlier)
+        return tuple(one.model_copy(update={"index": index}) for index, one in enumerate((*whole, *others), start=first))
 
     def _nothing_said(self, task: Task, found: Sequence[Candidate]) -> MalformedReplyError:
         """Why there is no response: thoughts took all tokens, or others ended it, or nobody knows."""
@@ -103,7 +106,7 @@ class GivenSampler:
     same: Callable[[Output, Output], bool] = same_output
     """When two outputs count as one."""
 
-    async def sample(self, task: Task, prompts: Prompts, round_: int) -> tuple[Candidate, ...]:
+    async def sample(self, task: Task, prompts: Prompts, round_: int, earlier: Sequence[Candidate] = ()) -> tuple[Candidate, ...]:
         """The task's different outputs that say something, without a model: the file does not say who wrote them.
 
         Raises:
@@ -115,7 +118,7 @@ class GivenSampler:
         for output in task.given:
             if output.text.strip() and not any(self.same(output, known) for known in found):
                 found.append(output)
-        return tuple(Candidate(index=index, output=output) for index, output in enumerate(found))
+        return tuple(Candidate(index=index, output=output, round=round_) for index, output in enumerate(found))
 
 
 def check_given(task: Task, *, existing: bool) -> None:

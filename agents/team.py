@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from anyprefer.agents.aggregator import KnowledgeAggregator
-from anyprefer.agents.critic import RewardCritic
-from anyprefer.agents.judges.base import Judge
+from anyprefer.agents.critic import RewardCritic, build_critic
+from anyprefer.agents.feedback import KnownAdvice
+from anyprefer.agents.judges.base import Judge, JudgeSetup
 from anyprefer.agents.judges.builder import build_judge
 from anyprefer.agents.library import load_prompts, prompt_hashes
 from anyprefer.agents.material import Show, differ_unseen, response_name
@@ -18,9 +19,10 @@ from anyprefer.applications.registry import find_application
 from anyprefer.backends.calls import CallStore
 from anyprefer.backends.client import ModelClient
 from anyprefer.backends.providers import Backends
-from anyprefer.config import ROLES, Recipe
+from anyprefer.config import ROLES, PairConfig, Recipe
 from anyprefer.prompts import Prompt
 from anyprefer.recipe_tables import digest_of
+from anyprefer.tools.base import Tool
 from anyprefer.tools.registry import build_tools
 from anyprefer.tools.toolbox import Toolbox
 from anyprefer.types import Attempt, Cut, Output, PreferencePair, PreferenceRecord, Reasoning, RoleUsage, Task, text_of
@@ -46,22 +48,36 @@ class Team:
     recipe_digest: str
     """Over recipe and prompts: the same through every door."""
 
-    def find_unseen(self, task: Task, cuts: Sequence[Cut], pair: PreferencePair) -> str:
+    @property
+    def verifiers(self) -> frozenset[str]:
+        """The tools that can show a response to be right."""
+        return verifying(self.toolbox.tools)
+
+    @property
+    def pair(self) -> PairConfig:
+        """The recipe's `[pair]`, with what findings must say of a pair where the recipe leaves it open."""
+        default = "verified" if self.verifiers else "consistent"
+        return self.recipe.pair.model_copy(update={"require": self.recipe.pair.require or default})
+
+    def find_unseen(self, task: Task, cuts: Sequence[Cut], pair: PreferencePair, **background: Any) -> str:
         """Why the difference of a pair was seen by none who judged it; empty where it was seen.
 
         Args:
             task: What the sides answer.
             cuts: Of the judge's prompts, among others.
             pair: The pair.
+            background: What the critic goes by; see `RewardCritic.critique`.
         """
         chosen, rejected = (
             "" if side.origin.candidate is None else response_name(side.origin.candidate) for side in (pair.chosen, pair.rejected)
         )
         show = shown(self.application, reasoning=self.recipe.judge.show_reasoning)
         judges = [name for name in self.recipe.members() if name.partition(".")[0] == "judge"] if cuts else []
+        if not any(cut.role == "judge.escalate" for cut in cuts):  # it may not have been asked
+            judges = [name for name in judges if name != "judge.escalate"]
         if judges and all(differ_unseen(pair, (chosen, rejected), cuts, name, show) for name in judges):
             reader = "judge"
-        elif self.recipe.critic.enabled and self.critic.sees_no_difference(task, pair):
+        elif self.recipe.critic.enabled and self.critic.sees_no_difference(task, pair, **background):
             reader = "critic"
         else:
             return ""
@@ -113,19 +129,19 @@ def build_team(recipe: Recipe, backends: Backends, calls: CallStore) -> Team:
     tools = build_tools(recipe.tools)
     clients = {role: backends.client(role, calls) for role in ROLES}
     field, chars, show = recipe.field, recipe.tools.evidence_chars, shown(application)
-    judge = build_judge(
-        config=recipe.judge, models=(clients["judge"], *backends.panel(calls)), prompts=prompts, field=field,
-        examples=recipe.examples, evidence_chars=chars, show=shown(application, reasoning=recipe.judge.show_reasoning),
+    setup = JudgeSetup(
+        model=clients["judge"], prompts=prompts, config=recipe.judge, field=field, examples=recipe.examples, evidence_chars=chars,
+        show=shown(application, reasoning=recipe.judge.show_reasoning),
+    )  # fmt: skip
+    critic = build_critic(
+        config=recipe.critic, model=clients["critic"], prompts=prompts, field=field, examples=recipe.examples,
+        evidence_chars=chars, show=show,
     )  # fmt: skip
     chooser = ToolChooser(
         model=clients["judge"], choose_prompt=prompts["choose_tools"], arguments_prompt=prompts["fill_in_arguments"],
         config=recipe.tools, tools=tools, field=field, show=show,
     )  # fmt: skip
     aggregator = KnowledgeAggregator(clients["aggregator"], prompts["aggregate"], recipe.aggregator, field, chars, show)
-    rewriter = PromptRewriter(
-        model=clients["rewriter"], both_prompt=prompts["rewrite_both"], target_prompt=prompts["rewrite_target"],
-        judge_prompt=prompts["rewrite_judge"], feedback=recipe.loop.feedback,
-    )  # fmt: skip
     return Team(
         recipe=recipe,
         application=application,
@@ -133,14 +149,31 @@ def build_team(recipe: Recipe, backends: Backends, calls: CallStore) -> Team:
         chooser=chooser,
         toolbox=Toolbox(tools, recipe.tools.timeout_seconds, calls, {name: recipe.tools.setup(name) for name in tools}),
         aggregator=aggregator,
-        judge=judge,
-        critic=RewardCritic(clients["critic"], prompts["critique"], field, recipe.examples, recipe.critic.analysis_chars, show),
-        rewriter=rewriter,
+        judge=build_judge(setup, backends.panel(calls), backends.stronger_judge(calls)),
+        critic=critic,
+        rewriter=_build_rewriter(recipe, clients["rewriter"], prompts, tools, show),
         calls=calls,
         models=model_ids(recipe, backends, calls),
         prompt_hashes=hashes,
         recipe_digest=digest_of(recipe, {"prompts": hashes}),
     )
+
+
+def _build_rewriter(
+    recipe: Recipe, model: ModelClient, prompts: Mapping[str, Prompt], tools: Mapping[str, Tool], show: Show
+) -> PromptRewriter:
+    """The rewriter; its lines about length go by the shortest limit of the models that answer."""
+    return PromptRewriter(
+        model=model, both_prompt=prompts["rewrite_both"], target_prompt=prompts["rewrite_target"],
+        judge_prompt=prompts["rewrite_judge"], feedback=recipe.loop.feedback,
+        known=KnownAdvice(min(one.max_tokens for one in (recipe.target, *recipe.sampling.generators))),
+        verifiers=verifying(tools), evidence_chars=recipe.tools.evidence_chars, show=show,
+    )  # fmt: skip
+
+
+def verifying(tools: Mapping[str, Tool]) -> frozenset[str]:
+    """The tools that can show a response to be right."""
+    return frozenset(name for name, tool in tools.items() if tool.verifies)
 
 
 def shown(application: Application, *, reasoning: bool = False) -> Show:
@@ -156,9 +189,11 @@ def shown(application: Application, *, reasoning: bool = False) -> Show:
 
 
 def model_ids(recipe: Recipe, backends: Backends, calls: CallStore) -> dict[str, str]:
-    """Role -> model, of the roles that work."""
-    idle = () if recipe.critic.enabled else ("critic",)
+    """Role -> model, of the roles that work; what scores against references stands beside the judge, or in its place."""
+    idle = (*recipe.idle_judges(), *(() if recipe.critic.enabled else ("critic",)))
     if recipe.sampling.existing:
         idle = (*idle, "target", "rewriter", *(name for name in recipe.members() if name.startswith("sampling.")))
     found = {name: backends.client(name, calls).model_id for name in recipe.members() if name not in idle}
-    return found | ({"judge": f"reference:{recipe.judge.reference}"} if recipe.judge.reference else {})
+    if recipe.judge.reference:
+        found["judge.reference" if "judge" in found else "judge"] = f"reference:{recipe.judge.reference}"
+    return found

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from anyprefer.agents.material import Show, lay_out, response_blocks, show_text, task_block
+from anyprefer.agents.material import Show, guidance_part, lay_out, response_blocks, show_text, task_block
 from anyprefer.backends.calls import CallSite
 from anyprefer.backends.client import ModelClient, complete_all
 from anyprefer.config import ToolsConfig
@@ -37,8 +37,17 @@ class ToolChooser:
     show: Show = show_text
     """How the judge sees an output; it sees an excerpt alone, so thoughts would hide the answer."""
 
-    async def choose_tools(self, task: Task, candidates: Sequence[Candidate], round_: int) -> tuple[ToolCall, ...]:
+    async def choose_tools(
+        self, task: Task, candidates: Sequence[Candidate], round_: int, *, guidance: str = "", earlier: Sequence[ToolCall] = ()
+    ) -> tuple[ToolCall, ...]:
         """Choose tool calls with arguments; a candidate tool becomes one call per candidate.
+
+        Args:
+            task: The task.
+            candidates: Those to look at, of whatever round.
+            round_: The round.
+            guidance: The judge's (paper: p_j).
+            earlier: The calls of the round before: what they list, such as programs, still votes where the tool is called again.
 
         Raises:
             ModelError: The model failed; its choice is never guessed.
@@ -48,12 +57,13 @@ class ToolChooser:
                 ToolCall(tool=name, args=tool.default_args(task).model_dump(mode="json")) for name, tool in self.tools.items()
             ]
         elif self.config.choose == "arguments":
-            calls = await complete_all(self._fill_in(task, name, tool, round_) for name, tool in self.tools.items())
+            calls = await complete_all(self._fill_in(task, name, tool, round_, guidance) for name, tool in self.tools.items())
         else:
-            calls = await self._choose(task, candidates, round_)
+            calls = await self._choose(task, candidates, round_, guidance)
+        calls = [self._with_earlier(call, earlier) for call in calls]
         return expand_calls(calls, self.tools, candidates)
 
-    async def _choose(self, task: Task, candidates: Sequence[Candidate], round_: int) -> list[ToolCall]:
+    async def _choose(self, task: Task, candidates: Sequence[Candidate], round_: int, guidance: str) -> list[ToolCall]:
         """Let the model choose tools and write their arguments in one reply."""
         site = CallSite(task.id, "judge", round_, "choose_tools")
         nonce = site.nonce(self.model.calls.secret)
@@ -61,27 +71,42 @@ class ToolChooser:
             "field": self.field, "tools": describe_tools(self.tools), "max_calls": str(self.config.max_calls),
             "task": task_block(task, nonce),
             "responses": response_blocks(candidates, nonce, show=lambda output: shorten(self.show(output), _EXCERPT_CHARS)),
+            "guidance": guidance_part(guidance),
         }))  # fmt: skip
         reply: Any = await self.model.structured(messages, site, choice_schema(self.tools, self.config.max_calls))
         return [ToolCall(tool=call.tool, args=call.args.model_dump(mode="json"), why=call.why) for call in reply.calls]
 
-    async def _fill_in(self, task: Task, name: str, tool: Tool, round_: int) -> ToolCall:
+    def _with_earlier(self, call: ToolCall, earlier: Sequence[ToolCall]) -> ToolCall:
+        """A call with what earlier calls of its tool list behind its own; of the rest of their arguments nothing stays.
+
+        A judge that writes arguments once may write the same again, which is no second vote; samples are votes each.
+        """
+        asked: list[dict[str, Any]] = []
+        for args in (one.args for one in earlier if one.tool == call.tool):
+            if args not in asked:
+                asked.append(args)
+        if self.config.samples == 1:
+            asked = [_without_repeats(args, call.args) for args in asked]
+        return call.model_copy(update={"args": merge_arguments(self.tools[call.tool].Args, [call.args, *asked])})
+
+    async def _fill_in(self, task: Task, name: str, tool: Tool, round_: int, guidance: str) -> ToolCall:
         """Write one tool's arguments; one without any costs no call."""
         if not tool.Args.model_fields:
             return ToolCall(tool=name)
         site = CallSite(task.id, "judge", round_, f"fill_in/{name}")
         nonce = site.nonce(self.model.calls.secret)
-        messages = lay_out(self.model, lambda: self._arguments_messages(name, tool, task, nonce))
+        messages = lay_out(self.model, lambda: self._arguments_messages(name, tool, task, nonce, guidance))
         samples, temperature = self.config.samples, self.config.sample_temperature
         if samples > 1:
             replies = await self.model.structured_samples(messages, site, tool.Args, samples, temperature)
         else:
             replies = [await self.model.structured(messages, site, tool.Args)]
-        return ToolCall(tool=name, args=merge_arguments(tool.Args, replies))
+        return ToolCall(tool=name, args=merge_arguments(tool.Args, [reply.model_dump(mode="json") for reply in replies]))
 
-    def _arguments_messages(self, name: str, tool: Tool, task: Task, nonce: str) -> tuple[Message, ...]:
+    def _arguments_messages(self, name: str, tool: Tool, task: Task, nonce: str, guidance: str) -> tuple[Message, ...]:
         """Ask for one tool's arguments, after its worked examples as turns of the conversation."""
         prompt, values = self.arguments_prompt, {"field": self.field, "tools": describe_tools({name: tool})}
+        values["guidance"] = guidance_part(guidance)
         turns: list[Message] = []
         for example in tool.examples:
             reply = Message(role="assistant", content=json.dumps(dict(example.args), ensure_ascii=False))
@@ -116,16 +141,23 @@ def choice_schema(tools: Mapping[str, Tool], max_calls: int) -> type[BaseModel]:
     return create_model("ToolChoice", __config__=_STRICT, calls=(calls, ...))
 
 
-def merge_arguments(schema: type[BaseModel], samples: Sequence[BaseModel]) -> dict[str, Any]:
-    """One call's arguments out of several samples: lists joined as far as the schema allows, the rest from the first sample."""
-    dumped = [sample.model_dump(mode="json") for sample in samples]
-    merged = dumped[0]
+def merge_arguments(schema: type[BaseModel], samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One call's arguments out of several: lists joined as far as the schema allows, the rest from the first."""
+    merged = dict(samples[0])
     for name, value in merged.items():
         if isinstance(value, list):
-            joined = [item for sample in dumped for item in sample[name]]
+            joined = [item for sample in samples for item in sample.get(name, ())]
             limit = next((part.max_length for part in schema.model_fields[name].metadata if hasattr(part, "max_length")), None)
             merged[name] = joined[:limit]
     return merged
+
+
+def _without_repeats(args: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments whose lists hold nothing that those of a known call hold."""
+    return {
+        name: [item for item in value if item not in known[name]] if isinstance(value, list) and name in known else value
+        for name, value in args.items()
+    }
 
 
 def expand_calls(calls: Sequence[ToolCall], tools: Mapping[str, Tool], candidates: Sequence[Candidate]) -> tuple[ToolCall, ...]:

@@ -171,6 +171,7 @@ def estimate(
 def export(
     run_dir: str | Path, to: str | Path | None = None, format: str = "jsonl", *,  # noqa: A002 - the name of the flag
     reasoning: Literal["none", "inline", "field"] = "none", include_exhausted: bool = False, min_reward: float = 0,
+    min_certainty: float | None = None,
 ) -> "ExportSummary":  # fmt: skip
     """Write a run's pairs as a dataset folder with a card; see `anyprefer.training.export.export_pairs`.
 
@@ -181,13 +182,14 @@ def export(
         reasoning: What becomes of a model's thoughts.
         include_exhausted: Also pairs below the threshold.
         min_reward: Least reward, 1 to 10, of any pair.
+        min_certainty: Least share of the votes behind any pair, above 0 and up to 1; leaves out pairs that nobody voted on.
     """
     from anyprefer.data.run_dir import RunDir
     from anyprefer.training.export import export_pairs
 
     return export_pairs(
         run_dir, to or RunDir(run_dir).dataset, format, include_exhausted=include_exhausted, min_reward=min_reward,
-        reasoning=reasoning,
+        min_certainty=min_certainty, reasoning=reasoning,
     )  # fmt: skip
 
 
@@ -265,7 +267,8 @@ def rounds(
         out: The rounds folder; None is `runs/RECIPE-NAME-rounds`.
         progress: Shows the runs; None shows nothing.
         say: Takes lines about what goes on.
-        serve: Makes a trained adapter a model to sample from; None merges it for the embedded server.
+        serve: Makes a trained adapter a model to sample from; None serves it with vLLM where the target is a `vllm:`
+            model, and else merges it for the embedded server.
         changed_tasks: See `RunOptions`.
 
     Raises:

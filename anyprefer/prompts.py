@@ -1,7 +1,8 @@
 """Prompt files: Markdown with `{{placeholders}}`, checked when loaded, filled in one pass.
 
 A file has the headings `# System` and `# User`; what stands under each becomes one message. Untrusted text goes in through
-`fence`, which wraps it in markers that carry a nonce, so that the text cannot close its own fence.
+`fence`, which wraps it in markers that are the same in every prompt and breaks what looks like one in the text, so that the text
+cannot close its own fence and a text gets the same score wherever it is asked about.
 """
 
 import hashlib
@@ -62,12 +63,25 @@ def load_prompt(path: Path, placeholders: frozenset[str]) -> Prompt:
     return Prompt(name=path.stem, system=sections.get("System", ""), user=sections["User"], sha256=digest)
 
 
-def fence(text: str, label: str, nonce: str) -> str:
-    """Wrap untrusted text between markers that it cannot know.
+_MARKER = re.compile(r"<(?=<[^\S\n]*/?[^\S\n]*(?:end[^\S\n]+\w|[^\W\d][^<>\n]*>>))", re.IGNORECASE)
+"""The first sign of what may be read as a marker of ours, but not of `<<8*3=24>>`, `cout << x` or a shell's `<<EOF`."""
+
+_CONTROL = re.compile(
+    r"(?:<(?=[|\uff5c][^<>\n]{1,40}[|\uff5c]>)|<(?=/?s>|(?:start|end)_of_turn>|</?SYS>>)|\[(?=/?INST\]))", re.IGNORECASE
+)
+"""The first sign of a chat template's control tokens, which a server may read as such wherever they stand."""
+
+
+def fence(text: str, label: str, nonce: str = "") -> str:
+    """Wrap untrusted text between markers that it cannot hold: a space goes into what looks like a marker or a control token.
 
     Args:
         text: Data from a model, a tool, the web or a user's file.
         label: What the data is, for the reader: "response A".
-        nonce: Unpredictable to the author of `text`; see `anyprefer.backends.client.CallSite.nonce`.
+        nonce: Not used.
     """
-    return f"<<{label} {nonce}>>\n{text.replace(nonce, '')}\n<<end {label} {nonce}>>"
+    return f"<<{label}>>\n{_CONTROL.sub(_split, _MARKER.sub(_split, text))}\n<<end {label}>>"
+
+
+def _split(match: re.Match[str]) -> str:
+    return f"{match[0]} "

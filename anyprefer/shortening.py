@@ -46,7 +46,7 @@ def shorten(text: str, limit: int, what: str = "") -> str:
     head, tail = ends(text, max(limit - _MARK_CHARS, limit // 2))
     left_out = len(text) - len(head) - len(tail)
     if what:
-        note_cuts([Cut(role=reader.role if reader else "", what=what, chars=left_out)])
+        note_left_out(what, left_out)
     return f"{head}{_MARK.format(left_out)}{tail}"
 
 
@@ -70,6 +70,12 @@ def watch_cuts(role: str = "", most: int | None = None) -> Iterator[list[Cut]]:
         yield reader.cuts
     finally:
         _reader.reset(token)
+
+
+def note_left_out(what: str, chars: int) -> None:
+    """Tell whoever watches that a text lacks so many characters for the role that reads it."""
+    reader = _reader.get()
+    note_cuts([Cut(role=reader.role if reader else "", what=what, chars=chars)])
 
 
 def note_cuts(cuts: Iterable[Cut]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 
+from anyprefer.agents.feedback import JUDGE_LINES, TARGET_LINES
 from anyprefer.agents.library import PLACEHOLDERS
 from anyprefer.agents.team import build_team
 from anyprefer.backends.calls import MemoryCalls
@@ -21,6 +22,7 @@ from anyprefer.graph.builder import NODES, build_graph
 from anyprefer.graph.nodes import Nodes
 from anyprefer.recipes import parse_recipe
 from anyprefer.registry import Registry
+from anyprefer.types import REASONS
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -121,6 +123,16 @@ def columns() -> str:
     return table(("meaning", "names", "what it holds"), rows)
 
 
+def feedback_lines() -> str:
+    """Every known reason, and what is said to whom because of it."""
+    rows = (
+        (f"`{reason}`", TARGET_LINES.get(reason, "-").replace("{words}", "N"), JUDGE_LINES.get(reason, "-"))
+        for reason in REASONS
+        if reason in TARGET_LINES or reason in JUDGE_LINES
+    )
+    return table(("reason", "to the target", "to the judge"), rows)
+
+
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "architecture.md": {
         "graph": graph,
@@ -129,6 +141,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "registries": registries,
         "run folder": run_folder,
     },
+    "feedback.md": {"lines": feedback_lines},
     "files.md": {"columns": columns},
     "prompts.md": {"prompts": prompts},
 }

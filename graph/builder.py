@@ -30,6 +30,10 @@ class Decisions(Protocol):
         """Names one of `select_tools`, `score_candidates` and `form_pair`."""
 
     @property
+    def after_gather_evidence(self) -> Callable[..., Any]:
+        """Names one of `aggregate_knowledge` and `form_pair`."""
+
+    @property
     def after_critique_pair(self) -> Callable[..., Any]:
         """Names one of `record_preference`, `review_pair` and `rewrite_prompts`."""
 
@@ -42,7 +46,7 @@ def build_graph(team: Team) -> StateGraph[SynthesisState, None, SynthesisInput, 
     nodes = Nodes(team)
     builder = StateGraph(SynthesisState, input_schema=SynthesisInput)
     builder.add_edge(START, "sample_candidates")
-    add_loop(builder, {name: getattr(nodes, name) for name in NODES}, Routes(team.recipe), nodes.record_failure)
+    add_loop(builder, {name: getattr(nodes, name) for name in NODES}, Routes(team), nodes.record_failure)
     return builder
 
 
@@ -58,7 +62,7 @@ def add_loop(
         "sample_candidates", routes.after_sample_candidates, ["select_tools", "score_candidates", "form_pair"]
     )
     builder.add_edge("select_tools", "gather_evidence")
-    builder.add_edge("gather_evidence", "aggregate_knowledge")
+    builder.add_conditional_edges("gather_evidence", routes.after_gather_evidence, ["aggregate_knowledge", "form_pair"])
     builder.add_edge("aggregate_knowledge", "score_candidates")
     builder.add_edge("score_candidates", "form_pair")
     builder.add_edge("form_pair", "critique_pair")

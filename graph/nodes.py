@@ -10,10 +10,13 @@ from langgraph.types import Command, interrupt
 from pydantic import ValidationError
 
 from anyprefer.agents.judges.base import Material
-from anyprefer.agents.outcome import best_of, best_pair_of, form_pair, is_accepted, reasons_for_review, whole_ones
+from anyprefer.agents.judges.criteria import frozen_rubric
+from anyprefer.agents.outcome import best_of, best_pair_of, fall_short, is_accepted, reasons_for_review
+from anyprefer.agents.pairing import form_pair
 from anyprefer.agents.team import Team
 from anyprefer.backends.troubles import failure_of
 from anyprefer.errors import AnypreferError, DataError, ModelError, ToolError
+from anyprefer.graph.pool import all_evidence, earlier_candidates, pool_of, whole_candidates
 from anyprefer.graph.state import SynthesisState
 from anyprefer.shortening import watch_cuts
 from anyprefer.types import Attempt, Candidate, Critique, Cut, PreferencePair, Prompts, Review
@@ -62,17 +65,21 @@ class Nodes:
     async def sample_candidates(self, state: SynthesisState) -> Update:
         """Draw candidates under the current prompts and clear what the last round left."""
         task, prompts, round_ = state["task"], state.get("prompts", Prompts()), state.get("round", 0)
-        candidates = await self.team.sampler.sample(task, prompts, round_)
+        candidates = await self.team.sampler.sample(task, prompts, round_, earlier_candidates(state))
         return {
             "candidates": candidates, "prompts": prompts, "round": round_, "tool_calls": (), "evidence": (), "knowledge": None,
-            "verdicts": (), "pair": None, "no_contrast": "", "critique": None, "review": None, "failure": None,
+            "verdicts": (), "pair": None, "shortfall": None, "critique": None, "review": None, "failure": None,
             "record": None, "cuts": state.get("cuts", ()) if round_ else (),
         }  # fmt: skip
 
     @_noting_cuts("judge")
     async def select_tools(self, state: SynthesisState) -> Update:
-        """Let the judge choose tool calls."""
-        return {"tool_calls": await self.team.chooser.choose_tools(state["task"], self._whole(state), state["round"])}
+        """Let the judge choose tool calls about the candidates of all rounds; what earlier rounds asked for still counts."""
+        earlier = state["attempts"][-1].tool_calls if state["attempts"] else ()
+        calls = await self.team.chooser.choose_tools(
+            state["task"], self._whole(state), state["round"], guidance=state["prompts"].judge, earlier=earlier
+        )
+        return {"tool_calls": calls}
 
     @_noting_cuts("tools")
     async def gather_evidence(self, state: SynthesisState) -> Update:
@@ -85,7 +92,7 @@ class Nodes:
         """Distil the evidence, given the last round's scores."""
         previous = state["attempts"][-1] if state["attempts"] else None
         knowledge = await self.team.aggregator.aggregate(
-            state["task"], self._whole(state), state["evidence"], previous, state["round"]
+            state["task"], self._whole(state), state["evidence"], previous, state["round"], guidance=state["prompts"].judge
         )
         return {"knowledge": knowledge}
 
@@ -93,36 +100,48 @@ class Nodes:
     async def score_candidates(self, state: SynthesisState) -> Update:
         """Let the judge score every candidate that may stand in a pair."""
         material = Material(
-            task=state["task"], evidence=state["evidence"], knowledge=state["knowledge"], guidance=state["prompts"].judge,
-            round=state["round"],
+            task=state["task"], evidence=all_evidence(state), knowledge=state["knowledge"], guidance=state["prompts"].judge,
+            round=state["round"], rubric=frozen_rubric(state["attempts"]),
         )  # fmt: skip
         return {"verdicts": await self.team.judge.score(material, self._whole(state))}
 
     def _whole(self, state: SynthesisState) -> tuple[Candidate, ...]:
-        return whole_ones(state["candidates"], self.team.recipe.pair)
+        return whole_candidates(self.team, state)
 
     async def form_pair(self, state: SynthesisState) -> Update:
-        """Pick the pair by rank, or note why there is none."""
-        task, config, same = state["task"], self.team.recipe.pair, self.team.application.same
-        find_unseen = partial(self.team.find_unseen, task, state.get("cuts", ()))
-        pair, why_not = form_pair(task, state["candidates"], state["verdicts"], config, state["round"], same, find_unseen)
-        return {"pair": pair, "no_contrast": why_not}
+        """Pick the pair by findings and rank, or note why there is none."""
+        team, pool = self.team, pool_of(self.team, state, state["verdicts"])
+        find_unseen = partial(
+            team.find_unseen, state["task"], state.get("cuts", ()), evidence=all_evidence(state), knowledge=state["knowledge"],
+            standings=pool.standings,
+        )  # fmt: skip
+        must_agree = team.recipe.judge.require_agreement is not None
+        pair, shortfall = form_pair(pool, team.pair, find_unseen, must_agree=must_agree)
+        return {"pair": pair, "shortfall": shortfall}
 
     async def critique_pair(self, state: SynthesisState) -> Update:
         """Let the reward critic score the pair, and close the attempt; no pair needs no opinion."""
+        pair, why = state["pair"], state["shortfall"]
         with watch_cuts() as cuts:
-            if state["pair"] is None:
-                critique = Critique(analysis=state["no_contrast"])
+            if pair is None:
+                critique = Critique(analysis=why.text if why else "")
             elif not self.team.recipe.critic.enabled:
                 critique = Critique(analysis="the recipe asks no critic")
             else:
-                critique = await self.team.critic.critique(state["task"], state["pair"], state["round"])
-        return {"critique": critique, "attempts": [_attempt(state, critique, cuts)]}
+                critique = await self.team.critic.critique(
+                    state["task"], pair, state["round"], evidence=all_evidence(state), knowledge=state["knowledge"],
+                    standings=pool_of(self.team, state, state["verdicts"]).standings,
+                )  # fmt: skip
+        attempt = _attempt(state, critique, cuts)
+        shortfall = fall_short(self.team.recipe, attempt, why)
+        return {"critique": critique, "attempts": [attempt.model_copy(update={"shortfall": shortfall})]}
 
     async def rewrite_prompts(self, state: SynthesisState) -> Update:
         """Turn the critique into the next round's prompts; what was shortened for it belongs to that round."""
         with watch_cuts() as cuts:
-            prompts = await self.team.rewriter.rewrite(state["task"], state["attempts"][-1])
+            *before, last = state["attempts"]
+            earlier = [candidate for attempt in before for candidate in attempt.candidates]
+            prompts = await self.team.rewriter.rewrite(state["task"], last, earlier=earlier)
         return {"prompts": prompts, "round": state["round"] + 1, "cuts": tuple(cuts)}
 
     async def review_pair(self, state: SynthesisState) -> Update:
@@ -133,7 +152,7 @@ class Nodes:
         """
         attempt, recipe, task_id = state["attempts"][best_of(state["attempts"])], self.team.recipe, state["task"].id
         pair = cast(PreferencePair, attempt.pair)  # the route leads here with a pair alone
-        reasons = reasons_for_review(recipe, task_id, attempt)
+        reasons = reasons_for_review(recipe, task_id, attempt, self.team.verifiers)
         request: dict[str, Any] = {
             "task_id": task_id, "reasons": reasons, "reward": attempt.reward, "chosen": pair.chosen.text,
             "rejected": pair.rejected.text, "chosen_score": pair.chosen.score, "rejected_score": pair.rejected.score,
@@ -176,7 +195,7 @@ class Nodes:
             raise NodeCrashedError(error.node, error.error, attempts)
         failure = failure_of(error.error, error.node)
         best = best_pair_of(attempts)
-        asked = best is not None and reasons_for_review(self.team.recipe, state["task"].id, attempts[best])
+        asked = best is not None and reasons_for_review(self.team.recipe, state["task"].id, attempts[best], self.team.verifiers)
         return Command(update={"attempts": left, "failure": failure}, goto="review_pair" if asked else "record_preference")
 
 

@@ -19,6 +19,7 @@ from anyprefer.types import (
     PreferenceRecord,
     Prompts,
     Review,
+    Shortfall,
     Task,
     ToolCall,
     Verdict,
@@ -39,13 +40,14 @@ class SynthesisState(TypedDict):
     round: int
     """Number of rewrites so far."""
     candidates: tuple[Candidate, ...]
+    """Those that the round sampled; those of earlier rounds are in `attempts`, and stay in play."""
     tool_calls: tuple[ToolCall, ...]
     evidence: tuple[Evidence, ...]
     knowledge: Knowledge | None
     verdicts: tuple[Verdict, ...]
     pair: PreferencePair | None
-    no_contrast: str
-    """Why there is no pair; empty where there is one."""
+    shortfall: Shortfall | None
+    """Why there is no pair; None where there is one."""
     critique: Critique | None
     cuts: tuple[Cut, ...]
     """What was shortened for the round's models, and for the rewriter that led to it."""

@@ -77,7 +77,7 @@ class StudioContext:
     num_candidates: int = _setting(RECIPE.sampling.num_candidates, "Responses per round.", "sample_candidates")
     judge_model: str = _setting(RECIPE.judge.model, "The model that chooses tools and scores.", "score_candidates")
     tools: list[str] = _setting(RECIPE.tools.names, "Tools that the judge may use.", "select_tools")  # noqa: RUF009 - gives a field
-    threshold: int = _setting(RECIPE.loop.threshold, "Least reward of an accepted pair, 1 to 10.", "critique_pair")
+    threshold: float = _setting(RECIPE.loop.threshold, "Least reward of an accepted pair, 1 to 10.", "critique_pair")
     max_rounds: int = _setting(RECIPE.loop.max_rounds, "Rewrites of the prompts before the task is given up.", "rewrite_prompts")
     feedback: str = _setting(
         RECIPE.loop.feedback,
@@ -156,11 +156,15 @@ class Workshop:
 
     async def after_sample_candidates(self, state: StudioState, runtime: Runtime[StudioContext]) -> str:
         """See `Routes`."""
-        return Routes((await self.nodes(runtime.context)).team.recipe).after_sample_candidates(state)
+        return Routes((await self.nodes(runtime.context)).team).after_sample_candidates(state)
+
+    async def after_gather_evidence(self, state: StudioState, runtime: Runtime[StudioContext]) -> str:
+        """See `Routes`."""
+        return Routes((await self.nodes(runtime.context)).team).after_gather_evidence(state)
 
     async def after_critique_pair(self, state: StudioState, runtime: Runtime[StudioContext]) -> str:
         """See `Routes`."""
-        return Routes((await self.nodes(runtime.context)).team.recipe).after_critique_pair(state)
+        return Routes((await self.nodes(runtime.context)).team).after_critique_pair(state)
 
 
 def _says(update: Update) -> str:
@@ -172,8 +176,8 @@ def _says(update: Update) -> str:
     if update.get("pair") is not None:
         margin = update["pair"].margin
         return "a pair" if margin is None else f"a pair with margin {margin:.3g}"
-    if update.get("no_contrast"):
-        return f"no pair: {update['no_contrast']}"
+    if update.get("shortfall") is not None:
+        return f"no pair: {update['shortfall'].text}"
     words = {"candidates": "responses", "tool_calls": "tool calls", "evidence": "findings", "verdicts": "verdicts"}
     return next((f"{len(update[key])} {word}" for key, word in words.items() if update.get(key)), "done")
 

@@ -45,9 +45,14 @@ def judge(
         recipe = parse_recipe(recipe_data(server.url, judge=options))
         store = MemoryCalls() if calls is None else calls
         async with Backends(recipe) as backends:
-            models = (backends.client("judge", store), *backends.panel(store))
-            about: Any = {"config": recipe.judge, "prompts": load_prompts(recipe), "field": recipe.field, "show": show}
-            built = make(JudgeSetup(model=models[0], **about)) if make else build_judge(models=models, **about)
+            setup = JudgeSetup(
+                model=backends.client("judge", store),
+                config=recipe.judge,
+                prompts=load_prompts(recipe),
+                field=recipe.field,
+                show=show,
+            )
+            built = make(setup) if make else build_judge(setup, backends.panel(store), backends.stronger_judge(store))
             return await built.score(material, candidates)
 
     return asyncio.run(main())

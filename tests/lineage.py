@@ -6,6 +6,7 @@ from anyprefer.types import (
     REFERENCE,
     Attempt,
     Candidate,
+    Criterion,
     Critique,
     Evidence,
     Finding,
@@ -15,10 +16,13 @@ from anyprefer.types import (
     Prompts,
     Reply,
     Review,
+    Ruling,
+    Shortfall,
     Side,
     Task,
     ToolCall,
     Verdict,
+    find_differences,
 )  # fmt: skip
 
 THOUGHTS = "six sevens are forty-two"
@@ -80,14 +84,35 @@ SILENT = make_record("silent", make_attempt(evidence=tuple(evidence(i, f"looked 
 FROM_REFERENCE = make_record("reference", against_reference())
 
 
+def _ruled() -> PreferenceRecord:
+    """No judge scored the sides; a rubric tells them apart, and the critic graded each by itself and was not content."""
+    rule = Criterion(text="names the <unit>")
+    met, unknown = Ruling(criterion=rule, met=True, finding="42 apples"), Ruling(criterion=rule, met=None)
+    pair = PreferencePair(
+        chosen=side(0, "It is 42.", None), rejected=side(1, "It is 41.", None), differences=find_differences((met,), (unknown,))
+    )
+    return make_record("ruled", make_attempt(
+        pair=pair, critique=Critique(analysis="fine", score=7.25, grades=(9, 2.5)),
+        verdicts=(Verdict(candidate=0, analysis="analysis 0", score=9, rulings=(met,)),),
+        shortfall=Shortfall(reasons=("low_reward", "cut_off"), text="The reward is below the threshold."),
+    ))  # fmt: skip
+
+
+RULED = _ruled()
+
+
 def _carried() -> PreferenceRecord:
-    """The chosen response was sampled a round before the rejected one."""
-    first = make_attempt(pair=None, critique=Critique(analysis="No contrast."))
+    """The chosen response was sampled a round before the rejected one, which is when a tool looked at it; both were judged."""
+    pooled = tuple(candidate.model_copy(update={"round": 0}) for candidate in make_attempt().candidates)
+    shortfall = Shortfall(reasons=("undecided", "cut_off"), text="The checks are split.")
+    first = make_attempt(pair=None, candidates=pooled, critique=Critique(analysis="No contrast."), shortfall=shortfall)
     outputs = ("It is 43.", "It is 44.")
     second = make_attempt(
-        round=1, candidates=tuple(Candidate(index=i, output=text, model="openai:small") for i, text in enumerate(outputs)),
-        evidence=(evidence(1, "6*7 = 44", False),), verdicts=(),
-        pair=PreferencePair(chosen=side(0, first.candidates[0].output, 9), rejected=side(1, outputs[1], 1, round_=1)),
+        round=1,
+        candidates=tuple(Candidate(index=i, output=text, model="openai:small", round=1) for i, text in enumerate(outputs, 3)),
+        evidence=(evidence(4, "6*7 = 44", False),),
+        verdicts=(Verdict(candidate=0, analysis="judged again", score=9), Verdict(candidate=4, analysis="off by two", score=1)),
+        pair=PreferencePair(chosen=side(0, first.candidates[0].output, 9), rejected=side(4, outputs[1], 1, round_=1)),
     )  # fmt: skip
     return make_record("carried").model_copy(update={"attempts": (first, second), "best_attempt": 1})
 

@@ -48,7 +48,9 @@ class LoopbackModel:
         self.ignores_schemas = False
         """Whether a schema beside the prompt changes nothing."""
         self.listed: list[Body] = []
-        """What the list of models holds."""
+        """What the list of models holds, beside adapters."""
+        self.adapters: dict[str, str] | None = None
+        """Name -> path of the adapters that were loaded as vLLM loads them; None: the server takes none."""
         self.logprobs = True
         """Whether the server knows log-probabilities."""
         self.distribution: Callable[[str], Any] = lambda text: {"content": [_token(letter) for letter in text]}
@@ -56,7 +58,8 @@ class LoopbackModel:
         self.replies: dict[str | None, Reply] = {
             None: free_text, "ToolChoice": no_tools, "Notes": lambda body, choice: {"text": "notes"},
             "ScoreSheet": scores_by_text, "PairReview": review(9), "JointRewrite": rewrite, "TargetRewrite": rewrite,
-            "JudgeRewrite": rewrite, "Score": score_by_text, "MetaVerdict": lambda body, choice: {"analysis": "x", "better": "B"},
+            "JudgeRewrite": rewrite, "Score": score_by_text, "SideReview": grade_by_text,
+            "MetaVerdict": lambda body, choice: {"analysis": "x", "better": "B"}, "Rubric": rubric, "Rulings": rulings_by_text,
         }  # fmt: skip
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -89,6 +92,7 @@ class LoopbackModel:
         app = web.Application(client_max_size=2**26)
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_get("/v1/models", self._models)
+        app.router.add_post("/v1/load_lora_adapter", self._load_adapter)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -127,7 +131,16 @@ class LoopbackModel:
         return {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"], "choices": choices, "usage": usage}
 
     async def _models(self, request: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": self.listed})
+        return web.json_response({"object": "list", "data": [*self.listed, *({"id": name} for name in self.adapters or ())]})
+
+    async def _load_adapter(self, request: web.Request) -> web.Response:
+        if self.adapters is None:
+            return web.json_response({"detail": "Not Found"}, status=404)
+        body = await request.json()
+        if body["lora_name"] in self.adapters:
+            return web.json_response({"error": {"message": f"{body['lora_name']!r} has already been loaded."}}, status=400)
+        self.adapters[body["lora_name"]] = body["lora_path"]
+        return web.Response(text=f"Success: LoRA adapter '{body['lora_name']}' added successfully.")
 
     def _choice(self, body: Body, number: int) -> Body:
         seen = {**body, "response_format": None} if self.ignores_schemas else body
@@ -173,7 +186,7 @@ def prompt_of(body: Body) -> str:
 
 def responses_in(body: Body) -> list[str]:
     """The fenced responses of a judge's prompt, in the order shown."""
-    return re.findall(r"<<response \d+ \w+>>\n(.*?)\n<<end response", prompt_of(body), re.DOTALL)
+    return re.findall(r"<<response \d+>>\n(.*?)\n<<end response", prompt_of(body), re.DOTALL)
 
 
 def free_text(body: Body, choice: int) -> str:
@@ -201,6 +214,27 @@ def score_by_text(body: Body, choice: int) -> Body:
     return {**({"analysis": "about it"} if "analysis" in fields else {}), "score": score}
 
 
+def grade_by_text(body: Body, choice: int) -> Body:
+    """A critic that sees one response and is of the judges' opinion: the best grade above their middle, else the worst."""
+    fields = (schema_of(body) or {})["properties"]
+    (text,) = re.findall(r"<<response>>\n(.*?)\n<<end response", prompt_of(body), re.DOTALL)
+    grade = fields["grade"]["maximum" if random.Random(text).randrange(10) >= 5 else "minimum"]
+    return {**({"analysis": "about it"} if "analysis" in fields else {}), "grade": grade}
+
+
+def rubric(body: Body, choice: int) -> Body:
+    """Three criteria of different weights."""
+    texts = ("names the result", "shows the way", "answers in a sentence")
+    return {"criteria": [{"text": text, "weight": weight} for text, weight in zip(texts, (5, 2, 1), strict=True)]}
+
+
+def rulings_by_text(body: Body, choice: int) -> Body:
+    """A judge whose rulings depend on the response's text alone."""
+    dice = random.Random(responses_in(body)[0])
+    fields = (schema_of(body) or {})["properties"]
+    return {name: dice.choice(["met", "unmet"]) if name.startswith("ruling") else "it says so" for name in fields}
+
+
 def review(score: int) -> Reply:
     return lambda body, choice: {"preferred_analysis": "good", "dispreferred_analysis": "bad", "score": score}
 
@@ -216,11 +250,15 @@ def half(answer: str, task: Any) -> float:
 
 
 def recipe_data(url: str, **sections: Any) -> Body:
-    """A recipe's tables with target and judge on `url`; keyword tables are merged in."""
+    """A recipe's tables with target and judge on `url`; keyword tables are merged in.
+
+    The critic is the paper's, so that a test scripts rewards with `review`.
+    """
     data: Body = {
         "name": "test",
         "target": {"model": "openai:m", "base_url": url},
         "judge": {"model": "openai:m", "base_url": url},
+        "critic": {"method": "paper"},
     }
     for name, table in sections.items():
         data[name] = {**data.get(name, {}), **table} if isinstance(table, dict) else table

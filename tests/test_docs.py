@@ -129,10 +129,10 @@ def test_the_tool_of_the_page_speaks_and_its_test_passes(workplace: Path) -> Non
 def test_the_prompt_of_the_page_reaches_the_critic(workplace: Path) -> None:
     page = (ROOT / "docs" / "prompts.md").read_text(encoding="utf-8")
     sh("\n".join(blocks(page, "bash")), workplace)
-    assert "You teach {{field}} and review" in (workplace / "my_critique.md").read_text()
+    assert "You teach {{field}} and examine" in (workplace / "my_critique.md").read_text()
     shipped = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in (ROOT / "agents" / "prompts").glob("*.md")}
     for record in RecordFile(workplace / "runs" / "my_prompt" / "records.jsonl"):
-        assert {name for name, digest in record.prompt_hashes.items() if digest != shipped[name]} == {"critique"}
+        assert {name for name, digest in record.prompt_hashes.items() if digest != shipped[name]} == {"critique_side"}
 
 
 def test_the_prompts_page_says_what_every_placeholder_holds() -> None:
@@ -210,10 +210,11 @@ def test_journal_command_of_the_docs_counts_no_repeated_call(workplace: Path) ->
     assert sh(command, workplace).strip() == "0"
 
 
-def test_judging_page_command_runs_as_written(workplace: Path) -> None:
+def test_judging_page_commands_run_as_written(workplace: Path) -> None:
     (workplace / "labelled.jsonl").write_text('{"prompt": "2 + 3?", "chosen": "2 + 3 = 5", "rejected": "2 + 3 = 6"}\n')
-    (command,) = blocks((ROOT / "docs" / "judging.md").read_text(encoding="utf-8"), "bash")
-    assert "| both |" in sh(command, workplace)
+    judge, critic = blocks((ROOT / "docs" / "judging.md").read_text(encoding="utf-8"), "bash")
+    assert "| both |" in sh(judge, workplace)
+    assert "AUC against flipped" in sh(critic, workplace)
 
 
 def test_tools_page_lists_every_built_in_tool_and_its_recipe_is_valid() -> None:

@@ -16,14 +16,14 @@ from anyprefer.tools.registry import available_tools
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.toml"))
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_recipe_is_whole(path: Path) -> None:
     recipe = load_recipe(path)
     assert recipe.name
     assert recipe.description
     assert recipe.tasks is not None
     assert check_tasks(recipe.tasks, None) > 0
-    assert set(recipe.tools.names) <= set(available_tools())
+    assert set(recipe.tools.options) <= set(recipe.tools.names) <= set(available_tools())
     assert load_prompts(recipe)
     for role in ROLES:
         provider, _, name = recipe.role(role).model.partition(":")
@@ -45,10 +45,13 @@ def test_methods_differ_from_the_base_in_values_only() -> None:
         assert recipe.tasks == base.tasks
         assert recipe.target == base.target, name
         if "rewarding" in name:
-            assert recipe.judge.model == recipe.target.model
+            assert recipe.role("judge").model == recipe.target.model
 
 
-ADDED_SINCE = {"judge.show_reasoning", "sampling.existing", *(f"{role}.context_tokens" for role in ROLES)}
+ADDED_SINCE = {
+    "judge.escalate", "judge.escalate_margin", "judge.require_agreement", "judge.show_reasoning", "sampling.existing",
+    *(f"{role}.context_tokens" for role in ROLES),
+}  # fmt: skip
 """Keys that are younger than the digests below."""
 
 GONE_SINCE = {"target.request_n": True}

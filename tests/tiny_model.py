@@ -1,6 +1,11 @@
-"""A Llama of a few thousand random weights with a character tokenizer and a chat template: trains in a second."""
+"""Llamas of a few thousand random weights with tokenizer and chat template: one that trains in a second, one that scores."""
 
 from pathlib import Path
+
+REWARD_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}{% if message.role not in ['system', 'user', 'assistant'] %}"
+    "{{ raise_exception('no such role') }}{% endif %}<|{{ message.role }}|>{{ message.content }}<|end|>{% endfor %}"
+)
 
 
 def save_tiny_model(folder: Path, *, template: bool = True, seed: int = 0, hidden: int = 64) -> Path:
@@ -30,4 +35,31 @@ def save_tiny_model(folder: Path, *, template: bool = True, seed: int = 0, hidde
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_tiny_reward_model(folder: Path) -> Path:
+    """Write a sequence classifier with one label and two layers; bytes are its tokens."""
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+
+    marks = ["<|begin|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: index for index, token in enumerate([*marks, *letters])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(marks)
+    tokenizer.post_processor = processors.TemplateProcessing(single="<|begin|> $A", special_tokens=[("<|begin|>", 0)])
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<|begin|>", eos_token="<|end|>", chat_template=REWARD_TEMPLATE
+    ).save_pretrained(folder)
+    torch.manual_seed(7)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = transformers.LlamaConfig(
+        vocab_size=len(vocabulary), num_labels=1, initializer_range=0.4, bos_token_id=0, eos_token_id=1,
+        max_position_embeddings=8192, **sizes,
+    )  # fmt: skip
+    transformers.LlamaForSequenceClassification(config).save_pretrained(folder)
     return folder

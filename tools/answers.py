@@ -141,6 +141,19 @@ def same_answer(a: str, b: str) -> bool:
     return _fold(left) == _fold(right)
 
 
+def answer_like(stated: str | None, known: str) -> str | None:
+    """A stated answer in the kind of a known one, so that the two can be compared: "12" of "Ann has 12 apples" beside "21".
+
+    Returns:
+        The answer as it is, unless the known one is a number: then the only number in it, and None where it has none or several,
+        since words beside a number are neither right nor wrong.
+    """
+    if stated is None or _read_number(_normalize(known)) is None or _read_number(_normalize(stated)) is not None:
+        return stated
+    numbers = _PROSE_NUMBER.findall(stated)
+    return _normalize(numbers[0]) if len(numbers) == 1 else None
+
+
 def choice_of(answer: str, prompt: str) -> str | None:
     """The letter of the option that an answer names, by its letter or by its whole text; None where it names none or several."""
     options = list_options(prompt)

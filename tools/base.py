@@ -96,6 +96,9 @@ class Tool(Generic[A, O]):
     Options: type[O] = NoOptions  # type: ignore[assignment] # likewise
     examples: Sequence[Example] = ()
     """Worked examples for judges too small to write the arguments without one."""
+    verifies: ClassVar[bool] = False
+    """Whether a finding of it can show a response to be right, as a program's result does. Where such a tool speaks about some
+    responses to a task and can read no answer in another, its silence counts against that one."""
     extra: ClassVar[str] = ""
     """The extra of anyprefer that brings the packages which the constructor imports."""
 

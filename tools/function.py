@@ -25,8 +25,8 @@ _MARK = "anyprefer_tool"
 @overload
 def tool(function: Function, /) -> Function: ...
 @overload
-def tool(*, name: str = "", examples: Sequence[Example] = ()) -> Callable[[Function], Function]: ...
-def tool(function: Function | None = None, /, *, name: str = "", examples: Sequence[Example] = ()) -> Any:
+def tool(*, name: str = "", examples: Sequence[Example] = (), verifies: bool = False) -> Callable[[Function], Function]: ...
+def tool(function: Function | None = None, /, *, name: str = "", examples: Sequence[Example] = (), verifies: bool = False) -> Any:
     """Mark a function, plain or async, as a tool; it can still be called as before.
 
     It returns a text; True or False for or against the response; a number that measures it; a `Finding`; or None where it has
@@ -36,6 +36,7 @@ def tool(function: Function | None = None, /, *, name: str = "", examples: Seque
         function: The function, where the decorator has no parentheses.
         name: The tool's name; empty is the function's.
         examples: Worked examples for judges too small to write the arguments without one.
+        verifies: Whether True shows a response to be right, as a test of the whole does and a check of its form does not.
 
     Raises:
         ConfigError: The signature or the docstring does not say what a tool needs.
@@ -48,7 +49,7 @@ def tool(function: Function | None = None, /, *, name: str = "", examples: Seque
     """
 
     def mark(found: Function) -> Function:
-        setattr(found, _MARK, make_tool_class(found, name, examples))
+        setattr(found, _MARK, make_tool_class(found, name, examples, verifies=verifies))
         return found
 
     return mark if function is None else mark(function)
@@ -60,7 +61,9 @@ def marked_tool(found: object) -> type[Tool] | None:
     return kind if inspect.isclass(kind) and issubclass(kind, Tool) else None
 
 
-def make_tool_class(function: Callable[..., Any], name: str = "", examples: Sequence[Example] = ()) -> type[Tool]:
+def make_tool_class(
+    function: Callable[..., Any], name: str = "", examples: Sequence[Example] = (), *, verifies: bool = False
+) -> type[Tool]:
     """The class of a function's tool.
 
     Raises:
@@ -73,7 +76,7 @@ def make_tool_class(function: Callable[..., Any], name: str = "", examples: Sequ
     parts: dict[str, Any] = {
         "__module__": function.__module__, "__doc__": signature.description, "name": name, "examples": tuple(examples),
         "description": signature.description, "scope": signature.scope, "Args": signature.args,
-        "function": staticmethod(function), "injected": signature.injected,
+        "function": staticmethod(function), "injected": signature.injected, "verifies": verifies,
     }  # fmt: skip
     return type(function.__name__, (FunctionTool,), parts)
 

@@ -12,15 +12,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from anyprefer.agents.pooling import evidence_behind
+from anyprefer.agents.references import ReferenceReader
 from anyprefer.applications.base import Application, Column, Kind
 from anyprefer.data.pair_digest import PairDigest
 from anyprefer.data.records import record_line
 from anyprefer.data.run_dir import Lock
-from anyprefer.runs.naming import name_parts
+from anyprefer.runs.certainty import CertaintyBands
+from anyprefer.runs.naming import name_contrast, name_parts, name_reason, name_silent_references
+from anyprefer.runs.rewards import find_common, opinions_of
 from anyprefer.training.findings import wrap_section
 from anyprefer.training.formats.base import ExportFormat
-from anyprefer.training.rows import FIELD, PreferenceRow, Thoughts, columns, message_fields, thinking
-from anyprefer.types import PreferencePair, PreferenceRecord, Side
+from anyprefer.training.rows import FIELD, PreferenceRow, Thoughts, columns, grade_of, message_fields, thinking
+from anyprefer.types import PreferencePair, PreferenceRecord, Reason, Side
 
 MARK = "<!-- Written by `anyprefer export`, which replaces the whole folder when it is run again. -->"
 """Tells an export of ours from any other folder."""
@@ -59,7 +63,7 @@ DPOTrainer(model="MODEL", args=DPOConfig(output_dir="out"), train_dataset=pairs)
 
 {origin}
 
-## Distribution
+{references}## Distribution
 
 {distribution}
 
@@ -82,9 +86,21 @@ class Survey:
     application: Application
     reasoning: Thoughts = "none"
     """What becomes of thoughts in this export."""
+    reader: ReferenceReader = field(default_factory=ReferenceReader)
+    """Compares pairs with references."""
+    bands: CertaintyBands = field(default_factory=CertaintyBands)
+    """Pairs by certainty, with what references say of them."""
+    shortfalls: Counter[Reason] = field(default_factory=Counter)
+    """What stood in the way first -> tasks without any pair."""
+    differing: int = 0
+    """Pairs that differ in criteria of a rubric."""
+    grades: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0]))
+    """Chosen or rejected -> sum and number of the critic's grades."""
     statuses: Counter[str] = field(default_factory=Counter)
     num_rows: int = 0
     rewards: Counter[int] = field(default_factory=Counter)
+    opinions: Counter[float] = field(default_factory=Counter)
+    """Rewards that are a critic's opinion, to three digits -> rounds of the exported pairs' tasks."""
     margins: Counter[int] = field(default_factory=Counter)
     """Whole points, rounded down; a margin of 9, the greatest, counts as 8. Pairs without one are not in it."""
     decisions: Counter[str] = field(default_factory=Counter)
@@ -114,6 +130,8 @@ class Survey:
         """Count a record, and its pair where that is exported."""
         self.statuses[record.status] += 1
         pair = record.pair
+        if record.best is None and record.attempts and (why := record.attempts[-1].shortfall):
+            self.shortfalls[why.reasons[0]] += 1
         if not exported or record.best is None or pair is None:
             return
         self.digest = hashlib.sha256(f"{self.digest}{self.reasoning}".encode() + record_line(record)).hexdigest()
@@ -121,13 +139,16 @@ class Survey:
         self.pairs.add(record.task.id, pair.chosen.text, pair.rejected.text)
         if record.best.critique.score is not None:
             self.rewards[round(record.best.critique.score)] += 1
+        self.opinions.update(opinions_of(record))
         if pair.margin is not None:
             self.margins[min(math.floor(pair.margin), 8)] += 1
+        self.bands.add(pair.certainty, self.reader.read_pair(record.task, pair))
+        self.differing += bool(pair.differences)
         self.shortened += bool(record.best.shortened)
         self.shortened_parts.update(record.best.shortened)
         self._add_lineage(record, pair)
         self.thoughts[thinking(pair)] += 1
-        self.tools.update({found.tool for found in record.best.evidence if found.ok})
+        self.tools.update({found.tool for found in evidence_behind(record.attempts, record.best) if found.ok})
         self.with_images = self.with_images or bool(record.task.images)
         self.own.update(self.application.columns(record))
         for role, model in record.models.items():
@@ -143,6 +164,9 @@ class Survey:
         for name, side in (("chosen", pair.chosen), ("rejected", pair.rejected)):
             self.writers[name, _writer(record, side)] += 1
             self.unscored[name] += side.score is None
+            if (grade := grade_of(record, side)) is not None:
+                self.grades[name][0] += grade
+                self.grades[name][1] += 1
 
 
 def _writer(record: PreferenceRecord, side: Side) -> str:
@@ -170,6 +194,7 @@ def card_text(survey: Survey, lock: Lock, layout: ExportFormat, findings: str = 
         method=_method(lock.tables),
         load=layout.load,
         origin=_origin(survey, lock),
+        references=_references(survey),
         distribution=_distribution(survey),
         findings=wrap_section(findings),
         columns=_columns(survey),
@@ -204,7 +229,9 @@ def _method(recipe: Mapping[str, Any]) -> str:
     pair, tools = recipe.get("pair", {}), recipe.get("tools", {}).get("names")
     ranks = [str(pair.get(f"{side}_rank") or default) for side, default in (("chosen", "first"), ("rejected", "last"))]
     chosen = "the task's reference answer" if pair.get("chosen") == "reference" else f"the answer ranked {ranks[0]}"
-    judge = "judge with tools" if tools else "judge"
+    ranked = "a judge with tools scored the answers" if tools else "a judge scored the answers"
+    if tools and pair.get("require") != "none":
+        ranked = "the answers were ranked by what tools found, then by a judge's scores"
     critic = (
         "A critic rewarded the pair; where the reward fell short and the recipe allowed it, guidance in the\n"
         "prompts was rewritten and the task tried again."
@@ -212,7 +239,7 @@ def _method(recipe: Mapping[str, Any]) -> str:
     given = recipe.get("sampling", {}).get("existing")
     answered = "The task file had two answers to each prompt" if given else "A target model answered each prompt"
     return (
-        f"{answered} and a {judge} scored the answers. Chosen is {chosen}, rejected the answer ranked\n"
+        f"{answered} and {ranked}. Chosen is {chosen}, rejected the answer ranked\n"
         f"{ranks[1]}. {critic if recipe.get('critic', {}).get('enabled', True) else 'No critic was asked.'}"
     )
 
@@ -228,6 +255,7 @@ def _origin(survey: Survey, lock: Lock) -> str:
         ("Rejected responses written by", _writers(survey, "rejected")),
         ("Looked at by a person", _reviews(survey)),
         *([("Judged on a shortened text", _shortened(survey))] if survey.shortened else []),
+        *_opinions(survey),
         ("Thoughts", _thoughts(survey)),
         ("Tools", tools or "none"),
     ]
@@ -258,14 +286,55 @@ def _thoughts(survey: Survey) -> str:
     return f"{where}, of both sides of {both:,} pairs; left out where one side alone has any ({one:,} pairs)"
 
 
+def _opinions(survey: Survey) -> list[tuple[str, str]]:
+    """What rubric and critic found, and why other tasks have no pair; nothing where the run has none of it."""
+    facts = []
+    if survey.differing:
+        facts.append(("Differ in criteria of the rubric", f"{survey.differing:,} of {survey.num_rows:,} pairs"))
+    if survey.grades:
+        means = (f"{side} {total / number:.3g}" for side, (total, number) in survey.grades.items())
+        facts.append(("Critic's grades, mean", ", ".join(means)))
+    if survey.shortfalls:
+        reasons = (f"{name_reason(reason)} {count:,}" for reason, count in survey.shortfalls.most_common())
+        facts.append(("Tasks without a pair, by reason", ", ".join(reasons)))
+    return facts
+
+
+def _references(survey: Survey) -> str:
+    """How many sides the tasks' references confirm, as a section; empty where no exported pair has one."""
+    count = survey.bands.references
+    if count is None:
+        return ""
+    sides = [
+        ("chosen", f"{count.chosen_right:,}", f"{count.chosen_wrong:,}", f"{count.chosen_undecided:,}"),
+        ("rejected", f"{count.rejected_right:,}", f"{count.rejected_wrong:,}", f"{count.rejected_undecided:,}"),
+    ]
+    contrast = _escape(name_contrast(count))
+    says = [f"Right against wrong: {contrast} (95 % interval) of the pairs that the references decide."] if contrast else []
+    says += [f"{note[0].upper()}{note[1:]}." for note in name_silent_references(count)]
+    table = _table(("Side", "Right", "Wrong", "Undecided"), sides)
+    head = f"{count.pairs:,} of {survey.num_rows:,} pairs are of tasks with a reference."
+    return "\n\n".join(["## What the references say", head, table, *says]) + "\n\n"
+
+
+def _certainties(survey: Survey) -> list[str]:
+    """A table of the pairs by certainty; none where nobody voted on any pair."""
+    if not survey.bands.voted:
+        return []
+    rows = [(band, f"{number:,}", _escape(name_contrast(count) or "none decided")) for band, number, count in survey.bands.rows()]
+    return [_table(("Certainty", "Pairs", "Right against wrong, by the references"), rows)]
+
+
 def _distribution(survey: Survey) -> str:
     rewards = [(str(reward), f"{count:,}") for reward, count in sorted(survey.rewards.items())]
     margins = [(f"{margin} to {margin + 1}", f"{count:,}") for margin, count in sorted(survey.margins.items())]
     if unknown := survey.num_rows - survey.margins.total():
         sides = " and ".join(f"{count:,} {side}" for side, count in survey.unscored.items() if count)
         margins.append((f"unknown: no judge saw {sides} responses", f"{unknown:,}"))
-    tables = [_table(("Reward", "Pairs"), rewards)] if rewards else []
-    return "\n\n".join([*tables, _table(("Margin", "Pairs"), margins)])
+    tables = [_table(("Reward, rounded", "Pairs"), rewards)] if rewards else []
+    common = find_common(survey.opinions)
+    alike = [f"{_escape(common.warning)}."] if common and common.warning else []
+    return "\n\n".join([*_certainties(survey), *tables, *alike, _table(("Margin", "Pairs"), margins)])
 
 
 def _caution(survey: Survey) -> str:

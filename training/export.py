@@ -8,21 +8,26 @@ import itertools
 import re
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from anyprefer.agents.references import ReferenceCount, ReferenceReader
 from anyprefer.applications.registry import find_application
-from anyprefer.data.pairs import is_exported
+from anyprefer.data.pairs import is_certain, is_exported
 from anyprefer.data.records import RecordFile
 from anyprefer.data.run_dir import Lock, RunDir
 from anyprefer.errors import ConfigError, DataError, RunFolderError
+from anyprefer.runs.naming import name_references
 from anyprefer.training.card import MARK, Survey, card_text
 from anyprefer.training.findings import MAP, CardFindings, read_findings
 from anyprefer.training.formats.base import ExportFormat, Row, Shape, find_format, is_of_a_format
 from anyprefer.training.rows import PreferenceRow, Thoughts, message_fields, preference_row
+from anyprefer.types import PreferenceRecord
 
 _OURS = re.compile(r"README\.md|analysis\.json|card\.md|map\.png")
 """What an export has beside the files of its format."""
@@ -38,6 +43,38 @@ class ExportSummary(BaseModel):
     num_rows: int
     statuses: dict[str, int]
     """Status -> records in the run folder."""
+    references: ReferenceCount | None = None
+    """What the tasks' references say of the exported pairs; None where none of them has one."""
+    uncertain: int = 0
+    """Pairs left out since their certainty is below the least one."""
+    unverified: int = 0
+    """Pairs left out since a least certainty was asked for and nobody voted on them."""
+
+    def lines(self) -> list[str]:
+        """For a terminal."""
+        found = [f"{self.num_rows} pairs -> {self.path}"]
+        if self.uncertain or self.unverified:
+            found.append(f"left out: {self.uncertain} less certain, {self.unverified} that nobody voted on")
+        if self.references is not None:
+            found.append(f"by the references: {name_references(self.references)}")
+        return found
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which pairs of a run belong into the dataset; see `export_pairs`."""
+
+    include_exhausted: bool
+    min_reward: float
+    min_certainty: float | None
+
+    def wants(self, record: PreferenceRecord) -> bool:
+        """Whether a record's pair is among those to choose from, its certainty apart."""
+        return is_exported(record, include_exhausted=self.include_exhausted, min_reward=self.min_reward)
+
+    def takes(self, record: PreferenceRecord) -> bool:
+        """Whether a record's pair belongs into the dataset."""
+        return self.wants(record) and is_certain(record, self.min_certainty)
 
 
 def export_pairs(
@@ -47,6 +84,7 @@ def export_pairs(
     *,
     include_exhausted: bool = False,
     min_reward: float = 0,
+    min_certainty: float | None = None,
     reasoning: str = "none",
 ) -> ExportSummary:
     """Write the pairs of a run as a dataset folder with a card.
@@ -57,33 +95,35 @@ def export_pairs(
         format: `jsonl`, `parquet`, `hf` for the layout of `Dataset.save_to_disk`, or a registered one.
         include_exhausted: Take the best pair of tasks whose rounds ran out, too.
         min_reward: Least reward, 1 to 10, of any pair.
+        min_certainty: Least certainty, above 0 and up to 1, of any pair; with one, pairs that no verifying tool voted on are left
+            out, and counted.
         reasoning: What becomes of thoughts: `none` leaves them out, `field` gives messages a `reasoning_content`, `inline` writes
             them before the answer in `<think>`. A pair with thoughts on one side only keeps none.
 
     Raises:
-        ConfigError: An unknown format or kind of reasoning, a missing extra, a target folder with other things in it, or a
-            column of the application's that every export has.
+        ConfigError: An unknown format or kind of reasoning, a certainty that is no share, a missing extra, a target folder with
+            other things in it, or a column of the application's that every export has.
         DataError: There is no pair to export.
         RunFolderError: The run folder cannot be read, or the dataset cannot be written.
     """
     run_dir, to = Path(run_dir), Path(to).resolve()
     layout, thoughts = find_format(format), _check_reasoning(reasoning)
+    selection = Selection(include_exhausted, min_reward, _check_certainty(min_certainty))
     _check_target(to)
     folder = RunDir(run_dir)
     lock, records = folder.read_lock(), RecordFile(folder.records)
     application = find_application(lock.recipe.application)
-    survey = Survey(application, thoughts)
-    for record in records:
-        survey.add(record, exported=is_exported(record, include_exhausted=include_exhausted, min_reward=min_reward))
+    survey = Survey(application, thoughts, ReferenceReader.of(lock.recipe))
+    left_out = _survey_records(records, selection, survey)
     if clash := sorted(survey.own.keys() & PreferenceRow.model_fields.keys()):
         name = lock.recipe.application
         raise ConfigError(f"the application {name!r} adds a column {clash[0]!r}, which every export has: rename it there")
     if not survey.num_rows:
-        raise DataError(_explain_nothing(run_dir, survey, include_exhausted=include_exhausted, min_reward=min_reward))
+        raise DataError(_explain_nothing(run_dir, survey, selection, left_out.total()))
     rows = (
         preference_row(record, application, with_images=survey.with_images, reasoning=thoughts)
         for record in itertools.islice(records, survey.statuses.total())  # not what a run has added since
-        if is_exported(record, include_exhausted=include_exhausted, min_reward=min_reward)
+        if selection.takes(record)
     )
     try:
         _write_folder(to, rows, survey, lock, layout, read_findings(run_dir, survey.pairs.hexdigest()))
@@ -91,7 +131,26 @@ def export_pairs(
         raise RunFolderError(
             f"cannot write dataset {str(to)!r}: {error.strerror or error}; free space or give another --to"
         ) from error
-    return ExportSummary(path=to, format=format, num_rows=survey.num_rows, statuses=dict(survey.statuses))
+    return ExportSummary(
+        path=to, format=format, num_rows=survey.num_rows, statuses=dict(survey.statuses),
+        references=survey.bands.references, uncertain=left_out[False], unverified=left_out[True],
+    )  # fmt: skip
+
+
+def _survey_records(records: RecordFile, selection: Selection, survey: Survey) -> Counter[bool]:
+    """Take in every record; gives how many pairs were left out, by whether nobody voted on them."""
+    left_out: Counter[bool] = Counter()
+    for record in records:
+        survey.add(record, exported=selection.takes(record))
+        if record.pair is not None and selection.wants(record) and not selection.takes(record):
+            left_out[record.pair.certainty is None] += 1
+    return left_out
+
+
+def _check_certainty(least: float | None) -> float | None:
+    if least is not None and not 0 < least <= 1:
+        raise ConfigError(f"a least certainty of {least:g}: give a share of the votes above 0 and up to 1, such as 0.8")
+    return least
 
 
 def _check_reasoning(name: str) -> Thoughts:
@@ -114,13 +173,15 @@ def _check_target(to: Path) -> None:
         raise ConfigError(f"cannot export to {str(to)!r}: {foreign[0]!r} in it is not ours and would be lost; move it away")
 
 
-def _explain_nothing(run_dir: Path, survey: Survey, *, include_exhausted: bool, min_reward: float) -> str:
+def _explain_nothing(run_dir: Path, survey: Survey, selection: Selection, num_uncertain: int) -> str:
     shown = ["accepted", "exhausted", *(["rejected"] if survey.statuses["rejected"] else []), "failed"]
     counts = ", ".join(f"{survey.statuses[status]} {status}" for status in shown)
     advice = []
-    if min_reward > 0:
-        advice.append(f"lower the least reward {min_reward:g}")
-    if survey.statuses["exhausted"] and not include_exhausted:
+    if num_uncertain and selection.min_certainty is not None:
+        advice.append(f"lower the least certainty {selection.min_certainty:g}, which {num_uncertain} pairs do not have")
+    if selection.min_reward > 0:
+        advice.append(f"lower the least reward {selection.min_reward:g}")
+    if survey.statuses["exhausted"] and not selection.include_exhausted:
         advice.append("take pairs below the threshold with --include-exhausted, or raise loop.max_rounds for the next run")
     if survey.statuses["failed"]:
         advice.append("see why tasks failed in records.jsonl and run again with --retry-failed")

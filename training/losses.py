@@ -18,7 +18,7 @@ PairWeight = Literal["none", "margin", "reward", "both"]
 def preference_margin(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor) -> Tensor:
     """Difference of log-ratios, in nats, from the log-probabilities of whole responses; all of shape [B].
 
-    Paper: section 2.5, equation of the DPO loss (Rafailov et al., 2023, eq. 7).
+    Paper: section 2.5 takes DPO as it is; this is the bracket of Rafailov et al., 2023, eq. 7.
     """
     return (chosen - ref_chosen) - (rejected - ref_rejected)
 

@@ -1,11 +1,12 @@
-"""Whether a training fits into memory, before anything is loaded."""
+"""Whether a training fits into memory, before anything is loaded, and what it gives back."""
 
+import gc
 import os
 from pathlib import Path
 
 from anyprefer.config import TrainingConfig
 from anyprefer.errors import ConfigError
-from anyprefer.training.packages import import_training
+from anyprefer.training.packages import has_gpu, import_training
 from anyprefer.training.targets import TrainingTarget
 
 
@@ -39,3 +40,10 @@ def _free_memory() -> int:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def free_gpu() -> None:
+    """Give back the memory that torch keeps of a finished training: a server that is started next may want it."""
+    gc.collect()
+    if has_gpu():
+        import_training("torch").cuda.empty_cache()

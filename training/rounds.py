@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from pydantic import BaseModel
 
-from anyprefer.config import ModelName, Recipe
+from anyprefer.backends.registry import load_provider
+from anyprefer.config import ModelName, Recipe, split_model
 from anyprefer.data.records import RecordFile
 from anyprefer.data.rows import read_rows
 from anyprefer.data.run_dir import RunDir
@@ -34,7 +36,7 @@ Say = Callable[[str], None]
 Evaluate = Callable[[Recipe, Path], "Metric"]
 """(recipe whose target is the model to measure, folder) -> its held-out metric."""
 Serve = Callable[[Recipe, Path, Path], str]
-"""(recipe, adapter, the round's folder) -> the model that the next round samples from."""
+"""(recipe, adapter, the round's folder) -> the model that the next round samples from, and every role that is the target asks."""
 
 
 class Metric(BaseModel):
@@ -119,7 +121,7 @@ class Rounds:
         progress: Shows runs.
         evaluate: Measures a model; None has no gate.
         say: Takes lines about what goes on.
-        serve: Makes a trained adapter a model to sample from; None merges it into a GGUF file for the embedded server.
+        serve: Makes a trained adapter a model to sample from; None is `serve_trained`.
         changed_tasks: What becomes of records whose tasks have changed since; see `Session`.
     """
 
@@ -167,7 +169,7 @@ class Rounds:
         self.say(f"round {number}: training on {record.pairs} pairs, mean reward {record.mean_reward}")
         adapter = self._train(state, record, folder)
         record.trained = str(adapter.relative_to(self.out))
-        record.model = (self.serve or serve_embedded)(self.recipe, adapter, folder)
+        record.model = (self.serve or serve_trained)(self.recipe, adapter, folder)
         if self.evaluate is not None:
             record.metric = self.evaluate(self._with_target(record.model), folder / "evaluation")
         record.kept = self._passes(state, record)
@@ -185,7 +187,14 @@ class Rounds:
         )  # fmt: skip
 
     def _with_target(self, model: str) -> Recipe:
-        return self.recipe.model_copy(update={"target": self.recipe.target.model_copy(update={"model": model})})
+        """The recipe with another target; roles that are the target follow it. It costs what the first model costs."""
+        target, prices = self.recipe.target, self.recipe.prices
+        changes: dict[str, Any] = {"model": model}
+        if _provider_of(model) != _provider_of(target.model):
+            changes["base_url"] = None  # the first model's endpoint has nothing to do with it
+        elif (price := prices.get(target.model)) is not None:
+            prices = {model: price, **prices}
+        return self.recipe.model_copy(update={"target": target.model_copy(update=changes), "prices": prices})
 
     def _sample(self, record: Round, folder: Path) -> None:
         """Make and export this round's pairs."""
@@ -227,12 +236,14 @@ class Rounds:
             data = self._pool(folder, record.number)
         check_preferences(data, self.recipe.training)
         from anyprefer.training.dpo import Start, train_dpo
+        from anyprefer.training.memory import free_gpu
         from anyprefer.training.targets import resolve_target
 
         target = resolve_target(self.recipe)
         warm = self.out / record.adapter if record.adapter and self.recipe.rounds.start == "warm" else None
         start = Start(warm, self.recipe.rounds.reference)
         result = train_dpo(target, data, folder / "training", self.recipe.training, start=start)
+        free_gpu()
         return result.adapter
 
     def _pool(self, folder: Path, number: int) -> Path:
@@ -265,6 +276,26 @@ class Rounds:
         scratch.replace(path)
 
 
+def serve_trained(recipe: Recipe, adapter: Path, folder: Path) -> str:
+    """Serve a trained adapter where its target was served, if adapters can be served there, and else from here.
+
+    Args:
+        recipe: Names the first target.
+        adapter: What was trained.
+        folder: Takes what is made of it.
+    """
+    prefix = _provider_of(recipe.target.model)
+    provider = load_provider(prefix)
+    if provider is not None and provider.serves_adapters:
+        return str(ModelName(prefix, str(adapter.resolve())))
+    return serve_embedded(recipe, adapter, folder)
+
+
+def _provider_of(model: str) -> str:
+    name = split_model(model)
+    return name.provider if name else ""
+
+
 def serve_embedded(recipe: Recipe, adapter: Path, folder: Path) -> str:
     """Merge an adapter into its base and convert the sum, so that the embedded server can sample from the trained model."""
     from anyprefer.training.outputs import write_models
@@ -283,9 +314,10 @@ def _describe(record: Round) -> str:
 
 
 def surrogate_correlation(state: RoundsState) -> Correlation | None:
-    """Between the critic's mean reward and the held-out metric of the same model, over rounds (paper: figure 5).
+    """Between the critic's mean reward and the held-out metric of the same model, over rounds (paper: section 3.6, figure 5).
 
-    The pairs of a round are sampled from the model that the round before made. None where fewer than four rounds have both.
+    The pairs of a round are sampled from the model that the round before made. None where fewer than four rounds have both: three
+    points, the paper's, leave an interval without bounds.
     """
     metrics = [state.first_metric, *(one.metric for one in state.rounds)]
     pairs = [

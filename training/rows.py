@@ -5,15 +5,16 @@ Every row has the same columns with the same types, whatever the record holds, s
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from anyprefer.agents.pooling import evidence_behind
 from anyprefer.applications.base import Application, Kind
 from anyprefer.data.records import record_line
 from anyprefer.errors import DataError
-from anyprefer.types import Attempt, Message, PreferencePair, PreferenceRecord, Reasoning, Side
+from anyprefer.types import Attempt, Evidence, Message, PreferencePair, PreferenceRecord, Reasoning, Side
 
 Thoughts = Literal["none", "field", "inline"]
 """What becomes of the thoughts behind the answers: left out, a field of the message, or text before the answer."""
@@ -55,6 +56,12 @@ class PreferenceRow(BaseModel):
     """Chosen score minus rejected score, below 0 where a person turned the pair round; empty where a score is missing."""
     certainty: float | None
     """Share of the verifying tools' votes that stand behind the order, 0 to 1; empty where none spoke."""
+    differences: str
+    """The criteria of the judge's rubric that the responses do not meet alike, as a JSON list; empty without a rubric."""
+    chosen_grade: float | None
+    """The critic's grade of the chosen response read by itself, 1 to 10; empty of a critic that reads the pair as a whole."""
+    rejected_grade: float | None
+    """Likewise of the rejected response."""
     reward: float | None
     """The critic's score of the pair before any review, 1 to 10; empty where the recipe asks no critic."""
     review: str
@@ -144,7 +151,8 @@ def preference_row(
         **_side_columns(record, "rejected", pair.rejected),
         "margin": pair.margin,
         "certainty": pair.certainty,
-        **_attempt_columns(attempt),
+        "differences": _to_json([one.model_dump(mode="json") for one in pair.differences]) if pair.differences else "",
+        **_attempt_columns(attempt, evidence_behind(record.attempts, attempt)),
         **{f"{role}_model": record.models.get(role, "") for role in ("target", "judge", "critic")},
     }
     own = {name: column.value for name, column in application.columns(record).items()}
@@ -176,7 +184,17 @@ def _message(message: Message, thoughts: Thoughts, layout: Thoughts) -> dict[str
 def _side_columns(record: PreferenceRecord, name: str, side: Side) -> dict[str, Any]:
     return {
         f"{name}_origin": side.origin.kind, f"{name}_model": record.model_of(side) or "", f"{name}_score": side.score,
+        f"{name}_grade": grade_of(record, side),
     }  # fmt: skip
+
+
+def grade_of(record: PreferenceRecord, side: Side) -> float | None:
+    """The critic's grade of a side, which it keeps when a reviewer swaps the pair; None where no critic graded this text."""
+    attempt = record.best
+    if attempt is None or attempt.pair is None or attempt.critique.grades is None:
+        return None
+    graded = zip((attempt.pair.chosen, attempt.pair.rejected), attempt.critique.grades, strict=True)
+    return next((grade for one, grade in graded if one == side), None)
 
 
 def _review(record: PreferenceRecord) -> str:
@@ -184,14 +202,14 @@ def _review(record: PreferenceRecord) -> str:
     return "" if review is None else _to_json(review.model_dump(include={"decision", "reviewer", "reason"}))
 
 
-def _attempt_columns(attempt: Attempt) -> dict[str, Any]:
+def _attempt_columns(attempt: Attempt, evidence: Sequence[Evidence]) -> dict[str, Any]:
     return {
-        "reward": None if attempt.critique.score is None else float(attempt.critique.score),
+        "reward": attempt.critique.score,
         "round": attempt.round,
         "critique": attempt.critique.analysis,
         "knowledge": attempt.knowledge.text if attempt.knowledge else "",
-        "tools": _unique(found.tool for found in attempt.evidence if found.ok),
-        "evidence": _to_json([found.model_dump(mode="json") for found in attempt.evidence]),
+        "tools": _unique(found.tool for found in evidence if found.ok),
+        "evidence": _to_json([found.model_dump(mode="json") for found in evidence]),
         "prompt_version": attempt.prompts.version,
         "target_guidance": attempt.prompts.target,
         "judge_guidance": attempt.prompts.judge,

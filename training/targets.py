@@ -41,7 +41,8 @@ def resolve_target(recipe: Recipe, model: str | None = None) -> TrainingTarget:
 
     Args:
         recipe: Names the target.
-        model: `llamacpp:NAME` (catalogue or GGUF path), or a transformers or adapter folder, with or without `hf:`.
+        model: `llamacpp:NAME` (catalogue or GGUF path), `vllm:NAME` (on the hub, or a folder), or a transformers or adapter
+            folder, with or without `hf:`.
 
     Raises:
         ConfigError: It cannot be trained: a model behind an API, no folder, no chat template.
@@ -68,8 +69,11 @@ def find_target(recipe: Recipe, model: str | None = None) -> TrainingTarget:
                 f"{name!r} is served elsewhere and cannot be trained here: set training.model (or --model) to a folder of its "
                 "weights"
             )
-        return TrainingTarget(name, weights, family=family)
-    folder = Path(name.removeprefix("hf:")).expanduser()
+        if weights.is_file():
+            return TrainingTarget(name, weights, family=family)
+        folder = weights
+    else:
+        folder = Path(name.removeprefix("hf:")).expanduser()
     if (folder / "adapter_config.json").is_file():
         return _from_adapter(name, folder, family)
     if not (folder / "config.json").is_file():

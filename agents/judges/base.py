@@ -18,7 +18,7 @@ from anyprefer.backends.client import ModelClient, complete_all
 from anyprefer.config import JudgeConfig
 from anyprefer.errors import ModelError
 from anyprefer.prompts import Prompt
-from anyprefer.types import Candidate, Evidence, Knowledge, Task, Verdict
+from anyprefer.types import Candidate, Criterion, Evidence, Knowledge, Ruling, Task, Verdict
 
 Judgement = tuple[Verdict, ...]
 """One judgement of the whole: a verdict for each candidate, in the candidates' order."""
@@ -45,6 +45,8 @@ class Material:
     """The judge's own answer to the task; empty where the recipe does not ask for one."""
     aspect: str = ""
     """What alone is to be judged, as `name: description`; empty judges the whole."""
+    rubric: tuple[Criterion, ...] = ()
+    """The criteria that a response is ruled on, as far as they are settled: those of an earlier round, or the task's own."""
     look: int = 0
     """The number of the first look that the judge may take; its requests are told apart by their numbers."""
 
@@ -92,8 +94,13 @@ class Judge(ABC):
         return True
 
     def num_looks(self, num_candidates: int) -> int:
-        """How many numbered requests it makes for so many candidates; 0 of a judge that asks no model."""
+        """How many numbered requests it makes at most for so many candidates; 0 of a judge that asks no model."""
         return 1
+
+    def num_calls(self, num_candidates: int) -> tuple[int, int]:
+        """Fewest and most requests of one judgement, those without a number included."""
+        looks = self.num_looks(num_candidates)
+        return looks, looks
 
     def voices(self, num_candidates: int) -> Sequence["Judge"]:
         """The judges whose single judgements its verdicts consist of."""
@@ -168,6 +175,22 @@ def merge_judgements(judgements: Sequence[Judgement], counted: Sequence[Judgemen
                 analysis="\n\n".join(verdict.analysis for verdict in counted_of_one if verdict.analysis),
                 score=fmean(verdict.score for verdict in counted_of_one),
                 scores=tuple(verdict.score for verdict in all_of_one),
+                rulings=merge_rulings(counted_of_one),
             )
         )
     return tuple(merged)
+
+
+def merge_rulings(verdicts: Iterable[Verdict]) -> tuple[Ruling, ...]:
+    """One ruling for each criterion out of those of several verdicts: as most of them say, unknown where they are split."""
+    found: dict[Criterion, list[Ruling]] = {}
+    for ruling in (ruling for verdict in verdicts for ruling in verdict.rulings):
+        found.setdefault(ruling.criterion, []).append(ruling)
+    return tuple(map(_join_rulings, found.values()))
+
+
+def _join_rulings(rulings: Sequence[Ruling]) -> Ruling:
+    lead = sum((ruling.met is True) - (ruling.met is False) for ruling in rulings)
+    met = lead > 0 if lead else None
+    finding = next((ruling.finding for ruling in rulings if ruling.met is met), "")
+    return Ruling(criterion=rulings[0].criterion, met=met, finding=finding)

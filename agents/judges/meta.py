@@ -35,6 +35,12 @@ class MetaJudge(Wrapper):
     prompt: Prompt
     show: Show = show_text
 
+    def num_calls(self, num_candidates: int) -> tuple[int, int]:
+        """The inner judge's, and one for each comparison."""
+        comparisons = len(self.judge.voices(num_candidates)) - 1
+        least, most = self.judge.num_calls(num_candidates)
+        return least + comparisons, most + comparisons
+
     async def score(self, material: Material, candidates: Sequence[Candidate]) -> Judgement:
         """See `Judge.score`; the preferred judgement counts, and every verdict keeps all scores."""
         judgements = await ask_all(self.judge.voices(len(candidates)), material, candidates)

@@ -19,6 +19,11 @@ class OwnAnswer(Wrapper):
     prompt: Prompt
     field: str
 
+    def num_calls(self, num_candidates: int) -> tuple[int, int]:
+        """The inner judge's, and one for the answer."""
+        least, most = self.judge.num_calls(num_candidates)
+        return least + 1, most + 1
+
     async def score(self, material: Material, candidates: Sequence[Candidate]) -> Judgement:
         """See `Judge.score`."""
         return await self.judge.score(replace(material, own_answer=await self._answer(material.task)), candidates)

@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 
+from anyprefer.agents.grading import analysis_type, describe_analysis, scale, score_type
 from anyprefer.agents.judges.base import Judge, Judgement, JudgeSetup, Material, make_verdict
-from anyprefer.agents.judges.looks import analysis_type, describe_analysis, scale, score_type, take_look
+from anyprefer.agents.judges.looks import take_look
 from anyprefer.backends.client import complete_all
 from anyprefer.types import Candidate, Verdict
 

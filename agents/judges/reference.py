@@ -39,6 +39,9 @@ class ReferenceJudge(Judge):
 
     def _score_one(self, candidate: Candidate, task: Task) -> Verdict:
         if not task.answer.strip():
-            raise DataError(f"task {task.id!r} has no reference to judge by: add one, or leave out judge.reference")
+            raise DataError(
+                f"task {task.id!r} has no reference to judge by: add one, or set judge.method to what shall judge such tasks"
+            )
         share = min(1.0, max(0.0, self.scorer(candidate.text, task)))
-        return Verdict(candidate=candidate.index, analysis=f"worth {share:g} of 1 by the reference", score=1 + 9 * share)
+        analysis = f"worth {share:g} of 1 by the reference"
+        return Verdict(candidate=candidate.index, analysis=analysis, score=1 + 9 * share, by_reference=True)

@@ -14,17 +14,22 @@ JUDGES: Registry[Factory] = Registry(
         "listwise": "anyprefer.agents.judges.listwise:ListwiseJudge",
         "pointwise": "anyprefer.agents.judges.pointwise:PointwiseJudge",
         "reference": "anyprefer.agents.judges.reference:ReferenceJudge",
+        "rubric": "anyprefer.agents.judges.rubric:RubricJudge",
     },
 )
 
 
-def find_judge(name: str) -> Factory:
+def find_judge(name: str, key: str = "judge.method") -> Factory:
     """What makes the judges of a recipe's method.
+
+    Args:
+        name: Of the method.
+        key: The recipe's key that names it, for messages.
 
     Raises:
         ConfigError: There is none of this name, or it cannot be imported.
     """
-    return JUDGES.load(name, "judge.method")
+    return JUDGES.load(name, key)
 
 
 def register_judge(name: str, factory: Factory) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from anyprefer.errors import ConfigError
 from anyprefer.registry import import_object
-from anyprefer.tools.answers import choice_of, final_answer, same_answer
+from anyprefer.tools.answers import answer_like, choice_of, final_answer, same_answer
 from anyprefer.types import Task, normalize
 
 Kind = Literal["number", "choice", "exact"]
@@ -52,7 +52,8 @@ def scorer_of(name: str) -> Score:
 
 def score_number(answer: str, task: Task) -> float:
     """1 where the final number is the reference's."""
-    stated, truth = final_answer(answer), final_answer(task.answer) or task.answer
+    truth = final_answer(task.answer) or task.answer
+    stated = answer_like(final_answer(answer), truth)
     return float(stated is not None and same_answer(stated, truth))
 
 

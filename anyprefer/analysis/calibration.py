@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from anyprefer.analysis.dataset import Dataset, TextPair
-from anyprefer.analysis.findings import Finding, Listed, Share, Spread, correlate_ranks, share_or_none
+from anyprefer.analysis.findings import Finding, Listed, Spread, correlate_ranks
 from anyprefer.analysis.references import read_truth
+from anyprefer.shares import Share, share_or_none
 
 LEAST_DECIDED = 30
 """Decided pairs below which nothing is said about right and wrong: an interval of +-18 points says little."""

@@ -23,6 +23,7 @@ class TextPair:
         reward: The critic's, 1 to 10, where the data has one.
         reference: A trusted answer to the prompt, where the data has one.
         has_images: Whether pictures belong to the prompt.
+        chosen_is_reference: Whether the chosen response is that answer, where the data says so.
     """
 
     id: str
@@ -34,6 +35,7 @@ class TextPair:
     reward: float | None = None
     reference: str | None = None
     has_images: bool = False
+    chosen_is_reference: bool = False
 
     @classmethod
     def of(cls, pair: Preference) -> "TextPair":
@@ -41,6 +43,7 @@ class TextPair:
         return cls(
             pair.id, pair.text("prompt"), pair.text("chosen"), pair.text("rejected"), pair.number("chosen_score"),
             pair.number("rejected_score"), pair.number("reward"), pair.reference, pair.has_images,
+            pair.columns.get("chosen_origin") == "reference",
         )  # fmt: skip
 
     @property

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.findings import Finding, Spread
 from anyprefer.analysis.references import read_truth
-from anyprefer.analysis.wording import likeness, words
+from anyprefer.wording import likeness, words
 
 Grade = Literal["very easy", "easy", "medium", "hard"]
 Satisfaction = Literal["satisfied", "okay", "dissatisfied"]

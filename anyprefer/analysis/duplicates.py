@@ -12,8 +12,8 @@ from zlib import crc32
 
 from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.findings import LISTED, Finding, Listed
-from anyprefer.analysis.wording import SHORT_WORDS, fold, jaccard, shingles, words
 from anyprefer.errors import ConfigError
+from anyprefer.wording import SHORT_WORDS, fold, jaccard, shingles, words
 
 MIN_WORDS = 5
 """Responses with fewer words are not compared: "42" and "Paris." recur because questions do, and that is no defect."""

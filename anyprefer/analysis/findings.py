@@ -1,7 +1,6 @@
-"""What every check returns: frozen values with warnings, lists that are capped but counted, shares with their interval."""
+"""What every check returns: frozen values with warnings, and lists that are capped but counted."""
 
 from collections.abc import Sequence
-from math import sqrt
 from statistics import StatisticsError, correlation, fmean, median
 
 from pydantic import BaseModel, ConfigDict
@@ -39,36 +38,6 @@ class Listed(Finding):
         return ", ".join(self.ids[:most]) + (", ..." if self.total > most else "")
 
 
-class Share(Finding):
-    """A share of pairs with its 95 % Wilson interval, which stays within 0 and 1 and needs no resampling."""
-
-    count: int
-    """Pairs that it is a share of."""
-    value: float
-    """0 to 1."""
-    low: float
-    """Lower end of the interval."""
-    high: float
-    """Upper end."""
-
-    @classmethod
-    def of(cls, successes: float, count: int) -> "Share":
-        """Wilson's interval (1927); a tie may count as half a success.
-
-        Raises:
-            ValueError: There is nothing to take a share of.
-        """
-        if count < 1:
-            raise ValueError("a share needs at least one pair")
-        z, value = 1.959964, successes / count
-        middle = (value + z * z / (2 * count)) / (1 + z * z / count)
-        reach = z / (1 + z * z / count) * sqrt(value * (1 - value) / count + z * z / (4 * count * count))
-        return cls(count=count, value=value, low=max(0.0, min(value, middle - reach)), high=min(1.0, max(value, middle + reach)))
-
-    def __str__(self) -> str:
-        return f"{100 * self.value:.1f} % [{100 * self.low:.1f}, {100 * self.high:.1f}]"
-
-
 class Spread(Finding):
     """A quantity over all pairs."""
 
@@ -81,11 +50,6 @@ class Spread(Finding):
     def of(cls, values: Sequence[float]) -> "Spread":
         """Mean and median of at least one value."""
         return cls(mean=fmean(values), median=float(median(values)))
-
-
-def share_or_none(successes: float, count: int) -> Share | None:
-    """A share, or None of nothing."""
-    return Share.of(successes, count) if count else None
 
 
 def correlate_ranks(first: Sequence[float], second: Sequence[float]) -> float | None:

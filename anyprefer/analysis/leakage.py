@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.findings import LISTED, Finding
-from anyprefer.analysis.wording import ngrams, words
 from anyprefer.data.columns import ROLES
 from anyprefer.data.rows import read_rows
 from anyprefer.errors import ConfigError, DataError
+from anyprefer.wording import ngrams, words
 
 Side = Literal["prompt", "chosen", "rejected"]
 SIDES: tuple[Side, ...] = ("prompt", "chosen", "rejected")

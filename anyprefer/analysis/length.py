@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from anyprefer.analysis.dataset import Dataset, TextPair
-from anyprefer.analysis.findings import Finding, Share, Spread, correlate_ranks, share_or_none
-from anyprefer.analysis.wording import words
+from anyprefer.analysis.findings import Finding, Spread, correlate_ranks
+from anyprefer.shares import Share, share_or_none
+from anyprefer.wording import words
 
 MEANINGFUL = 0.1
 """How far from one half the share of longer chosen responses may be, even where it is no chance."""

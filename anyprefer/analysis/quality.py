@@ -1,7 +1,7 @@
-"""How good a random sample of the pairs is as training data, 1 to 10, in the eyes of a model (paper: section 3.4, figure 7b).
+"""How good a random sample of the pairs is as training data, 1 to 10, in the eyes of a model (paper: section 3.7, figure 7b).
 
-The critic of the loop is asked, by its own prompt, since its question is this one: is the chosen response coherent and correct,
-and the rejected one definitely worse but close? A model other than the run's own judge should answer, or it agrees with itself.
+The critic of the loop is asked, in the way that its recipe says, without findings, since a dataset has none: is the chosen
+response right, and is the rejected one not? A model other than the run's own judge should answer, or it agrees with itself.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from anyprefer.agents.critic import RewardCritic
+from anyprefer.agents.critic import RewardCritic, build_critic
 from anyprefer.agents.library import load_prompts
 from anyprefer.analysis.dataset import Dataset, TextPair
 from anyprefer.analysis.findings import Finding, correlate_ranks
@@ -61,7 +61,7 @@ class QualitySample(Finding):
     high: float | None
     """Upper end."""
     histogram: dict[int, int]
-    """Score -> pairs; all ten."""
+    """Score, rounded -> pairs; all ten."""
     scores: tuple[PairScore, ...]
     """Every scored pair, worst first."""
     failed: dict[str, str]
@@ -122,10 +122,10 @@ async def score_quality(data: Dataset, recipe: Recipe, calls: CallStore, *, samp
             return await _score(critic, pair)
 
     async with Backends(recipe) as backends:
-        prompt = load_prompts(recipe)["critique"]
-        critic = RewardCritic(
-            backends.client("critic", calls), prompt, recipe.field, recipe.examples, recipe.critic.analysis_chars
-        )
+        critic = build_critic(
+            config=recipe.critic, model=backends.client("critic", calls), prompts=load_prompts(recipe), field=recipe.field,
+            examples=recipe.examples,
+        )  # fmt: skip
         answers = await asyncio.gather(*(ask(critic, pair) for pair in drawn))
         return _report(critic.model.model_id, len(data), seed, drawn, answers)
 
@@ -156,7 +156,7 @@ async def _score(critic: RewardCritic, pair: TextPair) -> PairScore | str:
 def _report(model: str, pairs: int, seed: int, drawn: Sequence[TextPair], answers: Sequence[PairScore | str]) -> QualitySample:
     scored = [(pair, answer) for pair, answer in zip(drawn, answers, strict=True) if isinstance(answer, PairScore)]
     values = [answer.score for _, answer in scored]
-    interval, counts = bootstrap(values) if values else None, Counter(values)
+    interval, counts = bootstrap(values) if values else None, Counter(map(round, values))
     rewarded = [(pair.reward, answer.score) for pair, answer in scored if pair.reward is not None]
     margins = [(pair.margin, answer.score) for pair, answer in scored if pair.margin is not None]
     return QualitySample(

@@ -4,13 +4,13 @@ A reference with a final answer that can be compared ("18", "B", "Paris") decide
 closer to it.
 """
 
-from dataclasses import dataclass
 from statistics import fmean
 
+from anyprefer.agents.references import Truth, compare_texts
 from anyprefer.analysis.dataset import Dataset, TextPair
-from anyprefer.analysis.findings import Finding, Listed, Share, share_or_none
-from anyprefer.analysis.wording import overlap_f1, words
-from anyprefer.tools.answers import choice_of, final_answer, same_answer
+from anyprefer.analysis.findings import Finding, Listed
+from anyprefer.shares import Share, share_or_none
+from anyprefer.wording import overlap_f1, words
 
 MEASURE = "token F1"
 """Of free-text references: bags of words, as SQuAD scores answers; it needs no model, and a paraphrase scores low."""
@@ -18,29 +18,6 @@ CLEAR = 0.2
 """Difference in token F1 from which a response counts as clearly closer; below it lies the noise of wording."""
 MAX_REVERSED = 0.02
 """Share of reversed pairs from which a warning is worth it; a judge of average strength errs more often than that."""
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What a reference says about a pair.
-
-    Attributes:
-        chosen: Whether the chosen response is right; None where no final answer can be read or compared.
-        rejected: Likewise of the rejected response.
-    """
-
-    chosen: bool | None
-    rejected: bool | None
-
-    @property
-    def decided(self) -> bool:
-        """Whether both responses could be compared."""
-        return self.chosen is not None and self.rejected is not None
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the label is the reference's: chosen right, rejected wrong."""
-        return self.chosen is True and self.rejected is False
 
 
 class Overlap(Finding):
@@ -127,7 +104,7 @@ def check_references(data: Dataset) -> ReferenceAgreement | None:
         rejected_wrong=share_or_none(len(rejected) - sum(rejected), len(rejected)),
         agreeing=share_or_none(sum(truth.agrees for truth in decided.values()), len(decided)),
         reversed=listed(False, True), both_right=listed(True, True), both_wrong=listed(False, False),  # noqa: FBT003
-        undecided=Listed.of([known[row].id for row in truths if row not in decided]),
+        undecided=Listed.of([known[row].id for row, one in truths.items() if row not in decided and one.use != "chosen"]),
         overlap=_measure_overlap([pair for row, pair in enumerate(known) if row not in truths]),
     )  # fmt: skip
 
@@ -135,24 +112,10 @@ def check_references(data: Dataset) -> ReferenceAgreement | None:
 def read_truth(pair: TextPair) -> Truth | None:
     """What the reference says about both responses; None without a reference, or where it is free text."""
     reference = (pair.reference or "").strip()
-    truth = final_answer(reference) if reference else None
-    if truth is None:
+    if not reference:
         return None
-    truth = choice_of(truth, pair.prompt) or truth
-    return Truth(_is_right(pair.chosen, truth, pair), _is_right(pair.rejected, truth, pair))
-
-
-def _is_right(response: str, truth: str, pair: TextPair) -> bool | None:
-    """Whether a response's final answer is the reference's; None where that cannot be told."""
-    stated = final_answer(response)
-    if stated is None:
-        return None
-    stated = choice_of(stated, pair.prompt) or stated
-    if same_answer(stated, truth):
-        return True
-    said, asked = f" {' '.join(words(stated))} ", f" {' '.join(words(truth))} "
-    is_phrase = len(asked) > 3 and not any(letter.isdigit() for letter in asked)
-    return None if is_phrase and asked in said else False  # "Paris, France" for "Paris" may be right
+    truth = compare_texts(pair.prompt, reference, pair.chosen, pair.rejected, is_itself=pair.chosen_is_reference)
+    return None if truth.use == "text" else truth
 
 
 def _measure_overlap(pairs: list[TextPair]) -> Overlap | None:

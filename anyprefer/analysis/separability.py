@@ -12,9 +12,10 @@ from typing import Any
 
 from anyprefer.analysis.dataset import Dataset
 from anyprefer.analysis.duplicates import group_texts
-from anyprefer.analysis.findings import Finding, Share
+from anyprefer.analysis.findings import Finding
 from anyprefer.analysis.surface import FEATURES, describe
 from anyprefer.errors import ConfigError
+from anyprefer.shares import Share
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from anyprefer.analysis.patterns import is_cut_off
 from anyprefer.analysis.phrases import DISCLOSURE, REFUSAL
-from anyprefer.analysis.wording import words
+from anyprefer.wording import words
 
 _LIST_ITEM = re.compile(r"^\s{0,12}(?:[-*•+]|\d{1,3}[.)])\s", re.MULTILINE)
 _MARKDOWN = re.compile(r"\*\*|__|`|^#{1,6}\s|^[ \t]{0,12}\|", re.MULTILINE)

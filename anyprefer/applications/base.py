@@ -30,8 +30,14 @@ class Column(BaseModel):
 class Sampler(Protocol):
     """Whatever gives the loop its candidates: a model, a simulator, given responses."""
 
-    async def sample(self, task: Task, prompts: Prompts, round_: int) -> tuple[Candidate, ...]:
+    async def sample(self, task: Task, prompts: Prompts, round_: int, earlier: Sequence[Candidate] = ()) -> tuple[Candidate, ...]:
         """Up to as many different, whole candidates as the recipe wants.
+
+        Args:
+            task: What to make something of.
+            prompts: The current guidance.
+            round_: The round of the loop, from 0; every candidate names it.
+            earlier: Those of earlier rounds, which stay in play: new ones differ from them, and their indices go on behind.
 
         Raises:
             ModelError: There is none.

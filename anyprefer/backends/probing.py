@@ -43,6 +43,8 @@ def probe_of(role: str, recipe: Recipe, config: RoleConfig) -> Ask:
     elif role.startswith("judge"):
         samples = recipe.tools.samples if recipe.tools.names and recipe.tools.choose == "arguments" and role == "judge" else 1
         top = TOP if recipe.judge.expected_score else 0
+    elif role == "critic":
+        top = TOP if recipe.critic.method == "sides" and recipe.critic.expected_score else 0
     return Ask(
         PROBE, samples, schema, recipe.run.seed, config.temperature, config.top_p, min(PROBE_TOKENS, config.max_tokens), top,
         extra_body=config.extra_body,

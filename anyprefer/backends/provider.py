@@ -57,6 +57,8 @@ class Provider:
 
     is_free: ClassVar[bool] = False
     """Whether its models cost nothing; any other's price stands in the recipe."""
+    serves_adapters: ClassVar[bool] = False
+    """Whether a name may be the folder of a LoRA adapter, which is served beside its base model."""
     counts_tokens: ClassVar[bool] = False
     """Whether replies are counted with `count_tokens`, for servers whose usage covers only the first of several choices."""
 
@@ -81,7 +83,7 @@ class Provider:
 
     @classmethod
     def find_weights(cls, name: str) -> Path | None:
-        """The GGUF file behind a model's name, fetched if need be; None where the weights are elsewhere.
+        """The GGUF file or the folder behind a model's name, fetched if need be; None where the weights are elsewhere.
 
         Raises:
             ModelFetchError: They cannot be fetched.

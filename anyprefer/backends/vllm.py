@@ -4,6 +4,7 @@ There is one server per base model, with the adapters of all roles that use it.
 """
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -12,14 +13,18 @@ import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import httpx2
 
 from anyprefer.backends.capabilities import Capabilities
 from anyprefer.backends.chat import NO_KEY, check_base_url, check_key, open_chat
+from anyprefer.backends.hub_folder import find_model_folder
 from anyprefer.backends.provider import Connection, Host, Provider
+from anyprefer.backends.served import list_entries
 from anyprefer.config import RoleConfig, VllmConfig, split_model
-from anyprefer.errors import ConfigError, ModelUnavailableError
+from anyprefer.errors import ConfigError, ModelFetchError, ModelUnavailableError
+from anyprefer.redaction import quote
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +32,10 @@ POLL_SECONDS = 1.0
 _STOP_SECONDS = 20.0
 _TAIL_BYTES = 8192
 _TAIL_LINES = 8
+_LIST_SECONDS = 10.0
+_LOAD_SECONDS = 120.0
+_TRAINED_FILES = ("*.safetensors", "*.json", "*.model", "*.jinja", "*.txt")
+"""What training needs of a model on the hub: weights in one format, configuration, tokenizer, chat template."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +218,15 @@ def _rank(adapter: Path) -> int:
     return int(json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["r"])
 
 
+def _digest(adapter: Path) -> str:
+    """The beginning of a SHA-256 over an adapter's settings and weights."""
+    found = hashlib.sha256()
+    for path in (adapter / "adapter_config.json", *sorted(adapter.glob("*.safetensors"))):
+        with path.open("rb") as file:
+            found.update(hashlib.file_digest(file, "sha256").digest())
+    return found.hexdigest()[:12]
+
+
 def _served_rank(rank: int) -> int:
     """The next rank that vLLM has kernels for."""
     return next((known for known in (1, 8, 16, 32, 64, 128, 256, 320, 512) if known >= rank), rank)
@@ -222,6 +240,8 @@ def _free_port() -> int:
 
 class VllmProvider(Provider):
     """Connects to `base_url`, or to a server that it starts."""
+
+    serves_adapters: ClassVar[bool] = True
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
@@ -239,6 +259,18 @@ class VllmProvider(Provider):
         check_base_url(role, config)
         check_key(role, config)
 
+    @classmethod
+    def find_weights(cls, name: str) -> Path | None:
+        """The folder that vLLM itself would load: one that is here, or the hub's."""
+        try:
+            return find_model_folder(name, _TRAINED_FILES)
+        except (ImportError, OSError, ValueError) as error:
+            reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+            raise ModelFetchError(
+                f"the weights of 'vllm:{name}' cannot be fetched from the hub to train them ({quote(reason)}): for a gated model "
+                "`hf auth login`, or set training.model (or --model) to a folder of its weights"
+            ) from error
+
     def capabilities_of(self, config: RoleConfig) -> Capabilities:
         """Everything that vLLM has by itself; a server that runs already may be told otherwise."""
         return Capabilities(full_schemas=True)
@@ -251,10 +283,47 @@ class VllmProvider(Provider):
         """Connect, starting the server of the model's base where the role names none."""
         if config.base_url is not None:
             key = os.environ.get(config.api_key_env) or NO_KEY
-            return Connection(open_chat(config, config.name_at_provider, config.base_url, key, self.host.http()))
+            name = await self._find_served(config, config.base_url, key)
+            return Connection(open_chat(config, name, config.base_url, key, self.host.http()))
         model = VllmModel.parse(config.name_at_provider)
         server = await self._servers.acquire(model)
         return Connection(open_chat(config, model.served_name, server.url, NO_KEY, self.host.http()), server)
+
+    async def _find_served(self, config: RoleConfig, url: str, key: str) -> str:
+        """What a server that runs already calls a role's model; an adapter of a folder here is loaded if it is not there yet.
+
+        It is loaded under a name with a checksum: a server lives longer than a training, and must not answer with the adapter
+        that the folder held before.
+
+        Raises:
+            ConfigError: The server does not take adapters while it runs, or refuses this one.
+            ModelUnavailableError: It does not answer.
+        """
+        model = VllmModel.parse(config.name_at_provider)
+        if model.adapter is None:
+            return config.name_at_provider
+        headers, base = {"Authorization": f"Bearer {key}"}, url.rstrip("/")
+        try:
+            listed = await self.host.http().get(f"{base}/models", headers=headers, timeout=_LIST_SECONDS)
+            names = {entry.get("id") for entry in list_entries(listed.content) or []}
+            loaded = f"{model.adapter}#{await asyncio.to_thread(_digest, model.adapter)}"
+            if known := next((name for name in (config.name_at_provider, loaded) if name in names), None):
+                return known
+            body = {"lora_name": loaded, "lora_path": str(model.adapter)}
+            reply = await self.host.http().post(f"{base}/load_lora_adapter", json=body, headers=headers, timeout=_LOAD_SECONDS)
+        except httpx2.HTTPError as error:
+            raise ModelUnavailableError(
+                f"the vLLM server at {url!r} does not answer ({type(error).__name__}: {quote(str(error))}): start it",
+                "unreachable",
+            ) from error
+        if not reply.is_success:
+            raise ConfigError(
+                f"the vLLM server at {url!r} did not load the adapter {str(model.adapter)!r} (status {reply.status_code}: "
+                f"{quote(reply.text, 200)}): start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=True and `vllm serve {model.base} "
+                f"--enable-lora --max-lora-rank {_served_rank(_rank(model.adapter))}`, where this folder can be read"
+            )
+        logger.info("the vLLM server at %s has loaded %s", url, model.adapter)
+        return loaded
 
     async def aclose(self) -> None:
         """Stop the servers."""

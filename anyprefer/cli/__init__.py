@@ -203,13 +203,18 @@ def export(
         Literal["none", "inline", "field"], typer.Option(help="Thoughts: left out, in the text, or in a field of their own.")
     ] = "none",
     include_exhausted: Annotated[bool, typer.Option(help="Also pairs below the reward threshold.")] = False,
+    min_certainty: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Leave out pairs with fewer votes behind them, and those without votes.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write a run's pairs as a TRL preference dataset with lineage columns and a dataset card."""
     from anyprefer import api
 
-    summary = api.export(run_dir, to, format_, include_exhausted=include_exhausted, reasoning=reasoning)
-    typer.echo(summary.model_dump_json(indent=2) if as_json else f"{summary.num_rows} pairs -> {summary.path}")
+    summary = api.export(
+        run_dir, to, format_, include_exhausted=include_exhausted, min_certainty=min_certainty, reasoning=reasoning
+    )
+    typer.echo(summary.model_dump_json(indent=2) if as_json else "\n".join(summary.lines()))
 
 
 @models_app.command("list")

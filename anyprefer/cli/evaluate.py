@@ -1,6 +1,7 @@
-"""The verbs that measure: `anyprefer evaluate judge | model | harness | win-rate | compare`."""
+"""The verbs that measure: `anyprefer evaluate judge | critic | model | harness | win-rate | compare`."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +9,9 @@ import typer
 
 from anyprefer.cli.options import JsonFlag, Overrides, RecipeArg
 
-evaluate_app = typer.Typer(no_args_is_help=True, help="Measure judges and models: judge, model, harness, win-rate, compare.")
+evaluate_app = typer.Typer(
+    no_args_is_help=True, help="Measure judges, critics and models: judge, critic, model, harness, win-rate, compare."
+)
 
 
 @evaluate_app.command("judge")
@@ -36,6 +39,34 @@ def evaluate_judge(
     loaded = load_recipe(recipe, overrides or ())
     folder = out or Path("runs") / f"{loaded.name}-judge"
     report = asyncio.run(run_evaluation(loaded, data, folder, arms.split(","), limit, lambda line: typer.echo(line, err=True)))
+    typer.echo(report.model_dump_json(indent=2) if as_json else report.table())
+
+
+@evaluate_app.command("critic")
+def evaluate_critic(
+    recipe: RecipeArg,
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Rows with question, answer and responses; prompt, chosen and rejected; or question, choices and answerKey."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the journal and the results; default: runs/RECIPE-NAME-critic.")
+    ] = None,
+    arms: Annotated[str, typer.Option(help="Which of none, tools, with a comma.")] = "none,tools",
+    limit: Annotated[int | None, typer.Option(min=1, help="Use at most this many problems.")] = None,
+    overrides: Overrides = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure how well a critic's reward tells good pairs from others; run again to resume."""
+    from anyprefer.evaluation.critic_report import run_critic_evaluation
+    from anyprefer.recipes import load_recipe
+
+    loaded = load_recipe(recipe, overrides or ())
+    folder = out or Path("runs") / f"{loaded.name}-critic"
+    say = partial(typer.echo, err=True)
+    report = asyncio.run(run_critic_evaluation(loaded, data, folder, arms.split(","), limit, say))
     typer.echo(report.model_dump_json(indent=2) if as_json else report.table())
 
 

@@ -15,7 +15,7 @@ def show(
     task_id: Annotated[
         str | None, typer.Argument(metavar="[TASK_ID]", help="Task id, or the start of one that no other task has.")
     ] = None,
-    list_: Annotated[bool, typer.Option("--list", help="List the records: id, status, reward, prompt.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the records: id, status, reward, certainty, prompt.")] = False,
     status: Annotated[
         Literal["accepted", "exhausted", "rejected", "failed"] | None,
         typer.Option(help="List only the records of this status."),

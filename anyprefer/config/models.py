@@ -39,7 +39,8 @@ class RoleConfig(Section):
 
     model: str = ""
     """`provider:name`: `openai:NAME` (any compatible endpoint), `chat:PROVIDER:NAME` (any chat model of LangChain),
-    `llamacpp:NAME` (embedded) or `vllm:NAME` (a model, or the folder of an adapter). Empty: the judge's model."""
+    `llamacpp:NAME` (embedded) or `vllm:NAME` (a model, or the folder of an adapter). Empty: the judge's model. `target`: the
+    target's model and how it is reached, in every round of training the one that samples (the self-rewarding methods)."""
     base_url: str | None = None
     """Endpoint of an `openai:` or `vllm:` model, ending in `/v1`; None is OpenAI's own, or a vLLM server that is started here."""
     api_key_env: Untracked[str] = "OPENAI_API_KEY"
@@ -83,11 +84,14 @@ class RoleConfig(Section):
         return name.name if name else ""
 
 
+AS_TARGET = "target"
+"""The `model` of a role that is the target."""
+
 CONNECTION = (
     "model", "base_url", "api_key_env", "timeout_seconds", "max_retries", "extra_body", "reply_format", "omit", "system_role",
     "length_field", "context_tokens", "requests_per_minute", "tokens_per_minute",
 )  # fmt: skip
-"""What a role without a model of its own borrows from the judge."""
+"""What a role without a model of its own borrows, from the judge or from the target."""
 
 
 class Price(Section):

@@ -8,7 +8,7 @@ from anyprefer.config.columns import ColumnsConfig
 from anyprefer.config.critic import CriticConfig
 from anyprefer.config.judge import JudgeConfig
 from anyprefer.config.loop import LoopConfig
-from anyprefer.config.models import CONNECTION, EmbeddedConfig, Price, RoleConfig, VllmConfig
+from anyprefer.config.models import AS_TARGET, CONNECTION, EmbeddedConfig, Price, RoleConfig, VllmConfig
 from anyprefer.config.pairing import PairConfig
 from anyprefer.config.paths import FileOrHub
 from anyprefer.config.review import ReviewConfig
@@ -67,6 +67,8 @@ class Recipe(Section):
         if not self.critic.enabled and self.loop.feedback != "none":
             raise ValueError("critic.enabled = false leaves nothing to rewrite from: set loop.feedback = 'none'")
         self._check_judge()
+        if AS_TARGET in (self.target.model, *(config.model for config in self.sampling.generators)):
+            raise ValueError(f"target and sampling.generators: {AS_TARGET!r} is for roles that are the target: name a model")
         lowest = self.pair.rejected_rank or self.sampling.num_candidates
         if self.pair.chosen == "best" and self.pair.chosen_rank >= lowest:
             raise ValueError(
@@ -77,12 +79,9 @@ class Recipe(Section):
         return self
 
     def _check_judge(self) -> None:
-        judge = self.judge
-        if judge.combine == "meta" and judge.permutations * (1 + len(judge.panel)) < 2:
-            raise ValueError(
-                "judge.combine = 'meta' compares judgements: set judge.permutations to 2 or more, or name a judge.panel"
-            )
-        if any(not member.model for member in (*judge.panel, *self.sampling.generators)):
+        if problem := self.judge.contradiction():
+            raise ValueError(problem)
+        if any(not member.model for member in (*self.judge.panel, *self.sampling.generators)):
             raise ValueError("judge.panel and sampling.generators: every entry needs a model")
 
     @property
@@ -91,20 +90,33 @@ class Recipe(Section):
         return self.loop.feedback != "none" and self.loop.max_rounds > 0 and not self.sampling.existing
 
     def role(self, name: str) -> RoleConfig:
-        """A role's configuration; without a model of its own it borrows the judge's connection, but for what it sets itself.
-
-        The name of the judge's key is not borrowed for another endpoint.
-        """
+        """A role's configuration with a model that can be reached; see `_reach`."""
         config: RoleConfig = getattr(self, name)
-        if config.model:
-            return config
-        fields = type(config).model_fields
-        keys = [key for key in CONNECTION if key != "api_key_env" or config.base_url in (None, self.judge.base_url)]
-        unset = [key for key in keys if getattr(config, key) == fields[key].get_default(call_default_factory=True)]
-        return config.model_copy(update={key: getattr(self.judge, key) for key in unset})
+        return self._reach(config)
 
     def members(self) -> dict[str, RoleConfig]:
-        """Every model of the recipe: the roles by name, then the judge's panel and the further generators by their place."""
+        """Every model of the recipe: roles by name, the judge's panel by place and its stronger judge, generators by place."""
         found = {name: self.role(name) for name in ROLES}
-        found |= {f"judge.panel.{i}": config for i, config in enumerate(self.judge.panel)}
+        found |= {f"judge.panel.{i}": self._reach(config) for i, config in enumerate(self.judge.panel)}
+        found |= {} if self.judge.escalate is None else {"judge.escalate": self._reach(self.judge.escalate)}
         return found | {f"sampling.generators.{i}": config for i, config in enumerate(self.sampling.generators)}
+
+    def idle_judges(self) -> frozenset[str]:
+        """The judge's models that are never asked, by name: where references judge every task, one may still choose tools."""
+        if self.judge.method != "reference":
+            return frozenset()
+        chooses = self.tools.names and self.tools.choose != "always"
+        return frozenset(name for name in self.members() if name.startswith("judge.") or (name == "judge" and not chooses))
+
+    def _reach(self, config: RoleConfig) -> RoleConfig:
+        """A role that has no model of its own, or is the target, with the connection of whom it borrows from.
+
+        What it sets itself stays its own, and the name of a key is not borrowed for another endpoint.
+        """
+        if config.model not in ("", AS_TARGET):
+            return config
+        lender = self.target if config.model == AS_TARGET else self.role("judge")
+        fields = type(config).model_fields
+        keys = [key for key in CONNECTION if key != "api_key_env" or config.base_url in (None, lender.base_url)]
+        unset = [key for key in keys if getattr(config, key) == fields[key].get_default(call_default_factory=True)]
+        return config.model_copy(update={"model": lender.model, **{key: getattr(lender, key) for key in unset}})

@@ -16,6 +16,9 @@ class ReviewConfig(Section):
     """With `uncertain`: pairs whose margin is below this are looked at; one point of ten is what a judge's scores scatter by."""
     reward_band: float = Field(default=0.5, ge=0, le=9)
     """With `uncertain`: likewise pairs whose reward is this close to `loop.threshold`, on either side."""
+    certainty: float = Field(default=0.8, ge=0, le=1)
+    """With `uncertain`: likewise pairs with a smaller share of the verifying tools' votes behind them and, where the recipe names
+    such a tool, pairs that none of them voted on. Of five programs, 0.8 lets 4 of 5 pass and not 3 of 5."""
     disagreement: bool = True
     """With `uncertain`: likewise pairs that single judgements rank in opposite ways."""
     share: float = Field(default=0.1, gt=0, le=1)

@@ -12,7 +12,7 @@ class RoundsConfig(Section):
     """Rounds: pairs from the target, training on them, the trained model as the next target."""
 
     count: int = Field(default=3, ge=1)
-    """Rounds. The paper's iterations stop paying after the third (its figure 3)."""
+    """Rounds. The paper shows three, each better than the one before (its figure 3 and table 6), and no fourth."""
     tasks_per_round: int | None = Field(default=None, ge=1)
     """New tasks of each round, in file order; None gives every round all tasks."""
     accept_per_round: int | None = Field(default=None, ge=1)
@@ -32,7 +32,8 @@ class RoundsConfig(Section):
     tolerance: float = Field(default=0.0, ge=0, le=1)
     """By how much a round's metric may fall and its model still become the target."""
     gguf: Literal["f32", "f16", "bf16", "q8_0"] = "f16"
-    """Precision of the model that samples the next round. q8_0 is half as large and rounds away most of a small update."""
+    """Precision of the embedded model that samples the next round; vLLM serves the adapter as it is. q8_0 is
+    half as large and rounds away most of a small update."""
 
     @model_validator(mode="after")
     def _check_gate(self) -> "RoundsConfig":

@@ -50,7 +50,7 @@ class ToolsConfig(Section):
     servers: dict[str, ServerConfig] = Field(default_factory=dict)
     """Name -> an MCP server, for `mcp:` tools."""
     choose: Literal["judge", "arguments", "always"] = "judge"
-    """`judge` asks the judge which tools to call and why (the paper's way); `arguments` calls every tool and has the judge only
+    """`judge` asks the judge which tools to call (the paper's way), and why; `arguments` calls every tool and has the judge only
     fill in the arguments, which helps judges too small to choose; `always` calls every tool with its default arguments, which
     saves the judge's call."""
     samples: int = Field(default=1, ge=1, le=16)

@@ -20,7 +20,7 @@ class LoraConfig(Section):
     """The adapter."""
 
     rank: int = Field(default=16, ge=1)
-    """16 is enough for a few thousand pairs; the paper has 128 (its appendix A.1)."""
+    """16 is enough for a few thousand pairs; the paper has 128 (its table 3)."""
     alpha: int = Field(default=32, ge=1)
     """Scale is alpha / rank; 2 keeps the learning rate's meaning across ranks, and is the paper's."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -33,20 +33,20 @@ class TrainingConfig(Section):
     """DPO with LoRA."""
 
     model: str | None = None
-    """What to train, if not `target.model`: `llamacpp:NAME`, or a transformers folder."""
+    """What to train, if not `target.model`: `llamacpp:NAME`, `vllm:NAME` of the hub, or a transformers folder."""
     lora: LoraConfig = LoraConfig()
     losses: tuple[str, ...] = ("sigmoid",)
     """Names of TRL's DPO losses, added up, or one of "conservative" and "selfie"."""
     loss_weights: tuple[float, ...] = ()
     """One for each loss; empty: 1 each."""
     beta: float = Field(default=0.1, gt=0)
-    """Strength of the pull to the reference; DPO's own default, and the paper's."""
+    """Strength of the pull to the reference; the value of DPO's authors and TRL's default. The paper names none."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
     """Probability of a wrong label, for "conservative", "selfie", "robust", "exo_pair" and the "aot" losses."""
     pair_weight: Literal["none", "margin", "reward", "both"] = "none"
     """Weigh pairs by the judge's margin, the critic's reward, or both; with the losses "sigmoid", "conservative", "selfie"."""
     learning_rate: float = Field(default=5e-6, gt=0)
-    """For LoRA. The paper's 1e-7 moves a 135M model hardly at all in three epochs of hundreds of pairs."""
+    """For LoRA. The paper's 1e-7 (its table 3) moves a 135M model hardly at all in three epochs of hundreds of pairs."""
     epochs: float = Field(default=1.0, gt=0)
     """Pairs from one policy go stale as it moves: one pass, then new pairs."""
     batch_size: int = Field(default=8, ge=1)
@@ -62,7 +62,8 @@ class TrainingConfig(Section):
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are clipped to it."""
     max_length: int = Field(default=1024, ge=16)
-    """Tokens of prompt and response together; longer pairs are refused or cut, see `max_overlong_share`. The paper's value."""
+    """Tokens of prompt and response together; longer pairs are refused or cut, see `max_overlong_share`. The paper's
+    value (`model_max_length`)."""
     max_overlong_share: float = Field(default=0.1, ge=0, le=1)
     """Most pairs, as a share, that may be cut at `max_length`; more is an error before the first step."""
     eval_share: float = Field(default=0.05, ge=0, lt=1)

@@ -39,7 +39,7 @@ CONVERSATIONS = ("messages", "conversations", "conversation")
 METADATA = frozenset(
     "uid uuid guid idx index hash source sources dataset split subset category categories subject topic topics domain type "
     "difficulty level grade tags language lang license licence date timestamp created_at updated_at url link version model tests "
-    "responses".split()
+    "responses rubric".split()
 )
 """Names of columns that say something about a row, which no target needs; so do names that end in one of `SUFFIXES`."""
 
@@ -64,21 +64,22 @@ _WORDLESS = re.compile(
 @lru_cache(maxsize=1024)  # every row has the same names
 def role_of(name: str) -> str | None:
     """What a column of that name means; None where the name does not say."""
-    return _BY_NAME.get(_fold(name))
+    return _BY_NAME.get(fold(name))
 
 
 def is_single(name: str) -> bool:
     """Whether a column of that name holds one thing, as `image` does beside `images`."""
-    return not _fold(name).endswith("s")
+    return not fold(name).endswith("s")
 
 
 def is_conversation(name: str) -> bool:
     """Whether a column of that name holds messages."""
-    return _fold(name) in CONVERSATIONS
+    return fold(name) in CONVERSATIONS
 
 
 @lru_cache(maxsize=1024)
-def _fold(name: str) -> str:
+def fold(name: str) -> str:
+    """A name as names are compared."""
     return re.sub(r"[\s-]+", "_", name.strip()).lower()
 
 
@@ -103,7 +104,7 @@ def holds_text(value: Any) -> bool:
 
 def is_metadata(name: str, value: Any) -> bool:
     """Whether a value of no known meaning can be kept from the models without a loss."""
-    folded = _fold(name)
+    folded = fold(name)
     if folded in ASKED:
         return is_empty(value)
     return folded in METADATA or folded.endswith(SUFFIXES) or not holds_text(value)
@@ -153,7 +154,7 @@ def sort_columns(where: str, row: Mapping[str, Any]) -> Sorted:
             continue
         said = {name: value for name, value in columns.items() if not is_empty(value)}
         if len(said) > 1 and role not in SEVERAL:
-            first, second = sorted(said, key=lambda name: ROLES[role].index(_fold(name)))[:2]
+            first, second = sorted(said, key=lambda name: ROLES[role].index(fold(name)))[:2]
             raise DataError(
                 f"{where} has both {first!r} and {second!r}, which mean the same: keep one, or say which it is, as in "
                 f"{map_flag((role, first), ('metadata', second))}"

@@ -82,7 +82,7 @@ class Preference:
 
 
 def is_exported(record: PreferenceRecord, *, include_exhausted: bool = False, min_reward: float = 0) -> bool:
-    """Whether the record's best pair belongs into a dataset.
+    """Whether the record's best pair belongs into a dataset, its certainty apart.
 
     Args:
         record: Any record.
@@ -91,6 +91,19 @@ def is_exported(record: PreferenceRecord, *, include_exhausted: bool = False, mi
     """
     wanted = record.status == "accepted" or (include_exhausted and record.status == "exhausted")
     return wanted and record.best is not None and record.pair is not None and record.best.reward >= min_reward
+
+
+def is_certain(record: PreferenceRecord, min_certainty: float | None) -> bool:
+    """Whether enough of the votes stand behind the record's pair; one that nobody voted on is not certain.
+
+    Args:
+        record: Any record.
+        min_certainty: Least share of the votes, above 0 and up to 1; None asks for none.
+    """
+    if min_certainty is None:
+        return True
+    certainty = record.pair.certainty if record.pair else None
+    return certainty is not None and certainty >= min_certainty
 
 
 def read_preferences(path: Path, *, include_exhausted: bool = False) -> Iterator[Preference]:
@@ -153,7 +166,8 @@ def _from_record(record: PreferenceRecord) -> Preference:
     }  # fmt: skip
     columns = {
         "task_id": record.task.id, "chosen_score": pair.chosen.score, "rejected_score": pair.rejected.score,
-        "margin": pair.margin, "reward": best.critique.score, "reference": record.task.answer,
+        "margin": pair.margin, "certainty": pair.certainty, "reward": best.critique.score, "reference": record.task.answer,
+        "chosen_origin": pair.chosen.origin.kind, "rejected_origin": pair.rejected.origin.kind,
         "images": [image.sha256 for image in record.task.images],
     }  # fmt: skip
     return Preference(

@@ -1,6 +1,6 @@
 """The whole measurement of a judge: read or sample the pairs, judge them in every arm, report as a table and as JSON."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,11 +13,9 @@ from anyprefer.config import Recipe
 from anyprefer.errors import AnypreferError, ConfigError, DataError
 from anyprefer.evaluation.intervals import bootstrap
 from anyprefer.evaluation.judging import ARMS, Arm, ArmResult, arm_recipe, measure_judge
+from anyprefer.evaluation.measuring import Say, open_journal
 from anyprefer.evaluation.pairs import PairSet, load_pairs, save_pairs
-from anyprefer.runs.journal import Journal
 from anyprefer.types import Prompts, Task
-
-Say = Callable[[str], None]
 
 
 class ArmReport(BaseModel):
@@ -89,7 +87,7 @@ async def run_evaluation(
     for arm in chosen:
         arm_recipe(recipe, arm)
     found = load_pairs(data, limit, columns=recipe.columns)
-    journal = _open_journal(out)
+    journal = open_journal(out)
     try:
         if found.unsampled and (limit is None or len(found.pairs) < limit):
             found = await _sample_missing(recipe, data, found, limit, journal, say)
@@ -108,11 +106,6 @@ async def run_evaluation(
     return report
 
 
-def _open_journal(out: Path) -> Journal:
-    out.mkdir(parents=True, exist_ok=True)
-    return Journal(out / "journal.sqlite")
-
-
 def summarize(recipe: Recipe, data: Path, found: PairSet, results: Sequence[ArmResult]) -> JudgeReport:
     """Turn outcomes into shares with intervals."""
     base = next((result.right() for result in results if result.arm == "none"), None)
@@ -122,7 +115,7 @@ def summarize(recipe: Recipe, data: Path, found: PairSet, results: Sequence[ArmR
             gain = bootstrap([a - b for a, b in zip(result.right(), base, strict=True)])
             gains[result.arm] = (gain.mean, gain.low, gain.high)
     return JudgeReport(
-        recipe=recipe.name, judge=recipe.judge.model, data=data.name, arms=[_report_arm(result) for result in results],
+        recipe=recipe.name, judge=recipe.role("judge").model, data=data.name, arms=[_report_arm(result) for result in results],
         gains=gains, unused=found.reasons(),
         outcomes={result.arm: [vars(outcome) for outcome in result.outcomes] for result in results},
     )  # fmt: skip

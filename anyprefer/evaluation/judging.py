@@ -4,21 +4,23 @@ Paper: section 3.5 and figure 4. The candidates are given, so only the judge, it
 arms share one journal: what an arm has in common with another is paid for once, though each arm's cost counts all it needs.
 """
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
+from anyprefer.agents.standing import find_standings
 from anyprefer.agents.team import Team, build_team
-from anyprefer.backends.calls import CallStore, StoredCall
+from anyprefer.backends.calls import CallStore
 from anyprefer.backends.providers import Backends
 from anyprefer.config import Recipe
 from anyprefer.errors import ConfigError
+from anyprefer.evaluation.measuring import Meter, measure_all
 from anyprefer.evaluation.pairs import LabelledPair
 from anyprefer.graph.builder import build_graph, recursion_limit
-from anyprefer.types import Attempt, Candidate, Prompts, Reply, RoleUsage, Task, Verdict, disagree
+from anyprefer.types import Attempt, Candidate, Evidence, Prompts, Reply, RoleUsage, Task, Verdict, disagree
 
 Arm = Literal["none", "tools", "feedback", "both"]
 ARMS: tuple[Arm, ...] = ("none", "tools", "feedback", "both")
@@ -30,7 +32,8 @@ class Outcome:
 
     task_id: str
     margin: float | None
-    """Score of the right response minus that of the wrong one; None where judging failed."""
+    """Score of the right response minus that of the wrong one, or, where findings decide, the same for their shares of the votes
+    on a scale of 1 to 10; None where judging failed."""
     flipped: bool | None
     """Whether single judgements (orderings, panel members) disagree on the better response; None where there is but one."""
     rounds: int
@@ -50,47 +53,16 @@ class ArmResult:
         return [float(outcome.margin is not None and outcome.margin > 0) for outcome in self.outcomes]
 
 
-@dataclass
-class _Meter:
-    """A call store that adds up what passes through it, hits included."""
-
-    inner: CallStore
-    total: RoleUsage = field(default_factory=RoleUsage)
-    secret: bytes = b""
-
-    def __post_init__(self) -> None:
-        self.secret = self.inner.secret
-
-    async def get(self, key: str) -> StoredCall | None:
-        call = await self.inner.get(key)
-        self._add(call)
-        return call
-
-    async def put(self, call: StoredCall) -> None:
-        await self.inner.put(call)
-        self._add(call)
-
-    async def mark_bad(self, key: str) -> None:
-        await self.inner.mark_bad(key)
-
-    async def usage(self, task_id: str) -> dict[str, RoleUsage]:
-        return await self.inner.usage(task_id)
-
-    def _add(self, call: StoredCall | None) -> None:
-        if call is not None:
-            self.total += call.usage if call.kind == "model" else RoleUsage(seconds=call.seconds)
-
-
 @dataclass(frozen=True)
 class _GivenCandidates:
     """Stands where the target sampler stands: the responses of a labelled pair, in an order that the task's id decides."""
 
     pairs: dict[str, LabelledPair]
 
-    async def sample(self, task: Task, prompts: Prompts, round_: int) -> tuple[Candidate, ...]:
+    async def sample(self, task: Task, prompts: Prompts, round_: int, earlier: Sequence[Candidate] = ()) -> tuple[Candidate, ...]:
         pair = self.pairs[task.id]
         texts = (pair.right, pair.wrong) if right_first(task.id) else (pair.wrong, pair.right)
-        return tuple(Candidate(index=i, output=Reply.of(text)) for i, text in enumerate(texts))
+        return () if earlier else tuple(Candidate(index=i, output=Reply.of(text), round=round_) for i, text in enumerate(texts))
 
 
 def right_first(task_id: str) -> bool:
@@ -112,7 +84,7 @@ def arm_recipe(recipe: Recipe, arm: Arm) -> Recipe:
     return recipe.model_copy(update={
         "tools": recipe.tools if tools else recipe.tools.model_copy(update={"names": (), "options": {}}),
         "loop": recipe.loop.model_copy(update={"feedback": "judge_only" if feedback else "none"}),
-        "pair": type(recipe.pair)(min_margin=recipe.pair.min_margin),
+        "pair": type(recipe.pair)(min_margin=recipe.pair.min_margin, require="consistent"),
         "sampling": recipe.sampling.model_copy(update={"num_candidates": 2}),
     })  # fmt: skip
 
@@ -133,22 +105,10 @@ async def measure_judge(
     results = []
     async with Backends(recipe) as backends:
         for arm in arms:
-            result, meter = ArmResult(arm), _Meter(calls)
+            result, meter = ArmResult(arm), Meter(calls)
             async with _arm_team(recipes[arm], backends, meter, pairs) as team:
-                limit = asyncio.Semaphore(recipe.run.concurrency)
-                done = 0
-
-                async def judge(
-                    pair: LabelledPair, team: Team = team, limit: asyncio.Semaphore = limit, arm: Arm = arm
-                ) -> Outcome:
-                    nonlocal done
-                    async with limit:
-                        outcome = await _judge_pair(team, pair, feedback=arm in ("feedback", "both"))
-                    done += 1
-                    progress(arm, done)
-                    return outcome
-
-                result.outcomes = await asyncio.gather(*(judge(pair) for pair in pairs))
+                judge = partial(_judge_pair, team, feedback=arm in ("feedback", "both"))
+                result.outcomes = await measure_all(pairs, judge, recipe.run.concurrency, partial(progress, arm))
             result.usage = meter.total
             results.append(result)
     return results
@@ -164,18 +124,20 @@ async def _arm_team(recipe: Recipe, backends: Backends, calls: CallStore, pairs:
 
 
 async def _judge_pair(team: Team, pair: LabelledPair, *, feedback: bool) -> Outcome:
-    """Run the loop on one pair; without feedback it may stop at the verdicts, and the critic is never asked."""
+    """Run the loop on one pair; without feedback it may stop where the candidates are ranked, and the critic is never asked."""
     graph = build_graph(team).compile()
     config: Any = {"recursion_limit": recursion_limit(team.recipe)}
-    record = None
+    state: dict[str, Any] = {"attempts": []}
     async for update in graph.astream({"task": pair.task}, config, stream_mode="updates"):
-        if not feedback and (scored := update.get("score_candidates")):
-            return _outcome(pair, scored["verdicts"], 0)
-        record = next(((change or {}).get("record") for change in update.values()), None) or record
+        for node, change in update.items():
+            state |= change or {}
+            if node == "form_pair" and not feedback:
+                return _outcome(team, pair, state["evidence"], state["verdicts"], 0)
+    record = state.get("record")
     if record is None or record.error is not None:
         return Outcome(pair.task.id, None, None, 0, record.error.message if record and record.error else "no record")
     attempt = record.best or max(record.attempts, key=_contrast)
-    return _outcome(pair, attempt.verdicts, len(record.attempts) - 1)
+    return _outcome(team, pair, attempt.evidence, attempt.verdicts, len(record.attempts) - 1)
 
 
 def _contrast(attempt: Attempt) -> float:
@@ -184,7 +146,16 @@ def _contrast(attempt: Attempt) -> float:
     return max(scores, default=0.0) - min(scores, default=0.0)
 
 
-def _outcome(pair: LabelledPair, verdicts: Sequence[Verdict], rounds: int) -> Outcome:
-    first, second = sorted(verdicts, key=lambda verdict: verdict.candidate)
-    right, wrong = (first, second) if right_first(pair.task.id) else (second, first)
-    return Outcome(pair.task.id, right.score - wrong.score, disagree(right, wrong), rounds)
+def _outcome(team: Team, pair: LabelledPair, evidence: Sequence[Evidence], verdicts: Sequence[Verdict], rounds: int) -> Outcome:
+    """Order the two as the loop does: by what findings say, then by the scores."""
+    right, wrong = (0, 1) if right_first(pair.task.id) else (1, 0)
+    candidates = [Candidate(index=i, output=Reply.of("")) for i in range(2)]
+    standings = find_standings(candidates, evidence, verdicts, team.verifiers)
+    by_index = {verdict.candidate: verdict for verdict in verdicts}
+    flipped = disagree(by_index[right], by_index[wrong]) if len(by_index) == 2 else None
+    ranks = standings[right].rank, standings[wrong].rank
+    if ranks[0] != ranks[1]:
+        apart = max(1.0, 9 * abs(ranks[0][1] - ranks[1][1]))
+        return Outcome(pair.task.id, apart if ranks[0] > ranks[1] else -apart, flipped, rounds)
+    margin = by_index[right].score - by_index[wrong].score if len(by_index) == 2 else 0.0
+    return Outcome(pair.task.id, margin, flipped, rounds)

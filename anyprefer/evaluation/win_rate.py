@@ -109,7 +109,7 @@ async def measure_win_rate(
     if not preferences:
         raise DataError("the judge could judge none of the pairs: see the journal, or choose another judge")
     flips = [outcome.flipped for outcome in outcomes.values() if outcome.flipped is not None]
-    return _report(recipe.judge.model, len(shared), preferences, win_rate(list(preferences.values()), lengths), flips)
+    return _report(recipe.role("judge").model, len(shared), preferences, win_rate(list(preferences.values()), lengths), flips)
 
 
 def _report(judge: str, items: int, preferences: dict[str, float], rate: WinRate, flips: list[bool]) -> WinReport:

@@ -19,6 +19,7 @@ from typing import Any, Literal, TextIO
 from pydantic_core import PydanticSerializationError, to_json
 
 from anyprefer.data.records import record_line
+from anyprefer.runs.naming import name_reason
 from anyprefer.types import PreferenceRecord
 
 Kind = Literal["index", "texts", "records"]
@@ -33,7 +34,7 @@ PROMPT_START = 160
 """Characters of a prompt in the list."""
 
 NO_PAIR = "no pair"
-"""What the index calls the failure of a record that has neither an error nor a pair."""
+"""What the index calls the failure of a record that has neither an error nor a pair; the reason follows where it is known."""
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
@@ -80,10 +81,16 @@ def index_row(record: PreferenceRecord, difficulty: str | None = None) -> dict[s
         "chosen": pair.chosen.score if pair else None,
         "rejected": pair.rejected.score if pair else None,
         "margin": None if pair is None or pair.margin is None else round(pair.margin, 4),
-        "failure": record.error.kind if record.error else None if pair else NO_PAIR,
+        "certainty": None if pair is None or pair.certainty is None else round(100 * pair.certainty, 1),
+        "failure": record.error.kind if record.error else None if pair else _name_shortfall(record),
         "class": difficulty,
     }
     return {name: value for name, value in row.items() if value is not None}
+
+
+def _name_shortfall(record: PreferenceRecord) -> str:
+    why = record.attempts[-1].shortfall if record.attempts else None
+    return NO_PAIR if why is None else f"{NO_PAIR}: {name_reason(why.reasons[0])}"
 
 
 def fold(text: str) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from anyprefer.agents.pooling import evidence_behind
 from anyprefer.report.shortlist import Shortlist
 from anyprefer.report.tool_effects import side_of
 from anyprefer.types import PreferenceRecord, disagree
@@ -39,7 +40,11 @@ def _judge_against_tool(record: PreferenceRecord) -> Interest | None:
     if best is None or not margin or record.pair is None:
         return None
     against = "rejected" if margin > 0 else "chosen"
-    tools = [tool for tool in dict.fromkeys(found.tool for found in best.evidence) if side_of(tool, best) == against]
+    tools = [
+        tool
+        for tool in dict.fromkeys(found.tool for found in evidence_behind(record.attempts, best))
+        if side_of(tool, best, record.attempts) == against
+    ]
     if not tools:
         return None
     swapped = " A reviewer then turned the pair round." if record.review and record.review.decision == "swap" else ""

@@ -4,13 +4,16 @@ from array import array
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from anyprefer.agents.references import ReferenceReader
 from anyprefer.data.pair_digest import PairDigest
 from anyprefer.report.cases import CaseBook
 from anyprefer.report.failures import FailureGroups
 from anyprefer.report.rewrites import Rewrites
 from anyprefer.report.tool_effects import ToolEffects
+from anyprefer.runs.certainty import CertaintyBands
 from anyprefer.runs.naming import name_origin
-from anyprefer.types import Attempt, PreferenceRecord, RoleUsage, Side
+from anyprefer.runs.rewards import opinions_of
+from anyprefer.types import Attempt, PreferenceRecord, Reason, RoleUsage, Side
 
 UNNAMED_MODEL = "a model without a name"
 """Who wrote a response of which the record does not say it."""
@@ -66,12 +69,24 @@ class RunFacts:
     """Tasks whose judge or critic saw a shortened text in some round."""
     shortened_parts: Counter[str] = field(default_factory=Counter)
     """Who saw what shortened -> tasks."""
+    opinions: Counter[float] = field(default_factory=Counter)
+    """Rewards of all rounds that are a critic's opinion, to three digits -> attempts."""
     unscored: int = 0
     """Sides that no judge has scored."""
     margins: "array[float]" = field(default_factory=_numbers)
     """Of the pairs with two scores; below 0 where the chosen response has the lower one."""
     certainties: "array[float]" = field(default_factory=_numbers)
     """Of the pairs on which verifying tools voted."""
+    reader: ReferenceReader = field(default_factory=ReferenceReader)
+    """Compares pairs with references."""
+    bands: CertaintyBands = field(default_factory=CertaintyBands)
+    """Accepted pairs by certainty, with what references say of them."""
+    differing: int = 0
+    """Pairs whose sides do not meet the criteria of a rubric alike."""
+    grades: dict[str, "array[float]"] = field(default_factory=lambda: {"chosen": _numbers(), "rejected": _numbers()})
+    """The critic's grades of the sides that it read each by itself."""
+    shortfalls: Counter[Reason] = field(default_factory=Counter)
+    """What stood in the way first -> rounds without a good pair."""
     authors: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """Who wrote -> how many chosen and rejected sides."""
     rewards: "array[float]" = field(default_factory=_numbers)
@@ -102,9 +117,12 @@ class RunFacts:
         for index, attempt in enumerate(record.attempts):
             accepted = record.status == "accepted" and index == record.best_attempt
             self.rounds.setdefault(attempt.round, RoundFacts()).add(attempt, accepted=accepted)
-            self.tools.add(attempt)
+            self.tools.add(attempt, record.attempts)
+            if attempt.shortfall:
+                self.shortfalls[attempt.shortfall.reasons[0]] += 1
         self.shortened += bool(record.shortened)
         self.shortened_parts.update(record.shortened)
+        self.opinions.update(opinions_of(record))
         self._add_scores(record)
         self.rewrites.add(record)
         self.failures.add(record)
@@ -118,10 +136,14 @@ class RunFacts:
             self.authors[_author(record, side)][name] += 1
             self.unscored += side.score is None
             _append_known(scores, side.score)
+        for grades, grade in zip(self.grades.values(), best.critique.grades or (), strict=False):
+            grades.append(grade)
+        self.differing += bool(pair.differences)
         _append_known(self.margins, pair.margin)
         _append_known(self.certainties, pair.certainty)
         _append_known(self.rewards, best.critique.score)
         if record.status == "accepted":
+            self.bands.add(pair.certainty, self.reader.read_pair(record.task, pair))
             if len(self.first) < FIRST:
                 self.first.append(record)
             self.pairs.add(record.task.id, pair.chosen.text, pair.rejected.text)
@@ -142,5 +164,5 @@ def _append_known(numbers: "array[float]", value: float | None) -> None:
 def _other_scores(attempt: Attempt) -> list[float]:
     """Scores of the responses that the loop left out of its pair."""
     sides = (attempt.pair.chosen, attempt.pair.rejected) if attempt.pair else ()
-    inside = {candidate.index for side in sides if (candidate := attempt.candidate_of(side))}
+    inside = {side.origin.candidate for side in sides if attempt.knows(side)}
     return [verdict.score for verdict in attempt.verdicts if verdict.candidate not in inside]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from anyprefer.backends.troubles import essence_of
+from anyprefer.runs.naming import name_reason
 from anyprefer.types import PreferenceRecord
 
 EXAMPLES = 5
@@ -18,7 +19,7 @@ class Cause:
     """One cause."""
 
     kind: str
-    """Class of the error, the tool, or "no pair"."""
+    """Class of the error, the tool, or what stood in the way of a pair."""
     where: str
     """The node, or what it was about."""
     message: str
@@ -57,7 +58,9 @@ class FailureGroups:
                 if not found.ok:
                     _count(self.tools, found.tool, "the task" if found.candidate is None else "a response", found.text, task_id)
             if attempt.pair is None:
-                _count(self.rounds, "no pair", f"round {attempt.round + 1}", attempt.critique.analysis, task_id)
+                why = attempt.shortfall
+                kind = "no pair" if why is None else name_reason(why.reasons[0])
+                _count(self.rounds, kind, f"round {attempt.round + 1}", why.text if why else attempt.critique.analysis, task_id)
 
 
 def by_count(causes: dict[tuple[str, str, str], Cause]) -> list[Cause]:

@@ -9,11 +9,14 @@ import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from anyprefer import __version__
+from anyprefer.agents.pooling import evidence_about, evidence_behind, verdict_about
+from anyprefer.agents.references import ReferenceReader
 from anyprefer.analysis.diversity_table import tabulate_coverage, tabulate_measures
 from anyprefer.data.records import RecordFile
 from anyprefer.data.run_dir import Lock, RunDir
@@ -28,9 +31,24 @@ from anyprefer.report.failures import by_count
 from anyprefer.report.figures import rewrite_charts, round_charts, score_charts, tool_charts
 from anyprefer.report.tool_effects import SIDES, ToolEffect
 from anyprefer.runs.live import read_picture
-from anyprefer.runs.naming import ENDINGS, name_certainty, name_finding, name_parts, name_score, name_side
+from anyprefer.runs.naming import (
+    ENDINGS,
+    name_certainty,
+    name_contrast,
+    name_difference,
+    name_finding,
+    name_parts,
+    name_rates,
+    name_reason,
+    name_reasons,
+    name_reward,
+    name_score,
+    name_side,
+    name_silent_references,
+)
 from anyprefer.runs.progress import count_tasks, describe_passing
-from anyprefer.runs.summary import read_summary
+from anyprefer.runs.rewards import find_common
+from anyprefer.runs.summary import measure_yields, read_summary
 from anyprefer.training.findings import RESULT
 from anyprefer.types import Evidence, PreferenceRecord, RoleUsage, Side, Verdict
 
@@ -76,7 +94,7 @@ def write_report(run_dir: Path, to: Path | None = None) -> ReportSummary:
     files = RunDir(run_dir)
     lock = files.read_lock()
     records = RecordFile(files.records)
-    facts = RunFacts()
+    facts = RunFacts(reader=ReferenceReader.of(lock.recipe))
     for record in records:
         facts.add(record)
     if not facts.total:
@@ -156,9 +174,16 @@ def _environment() -> Any:
         number=_number,
         sided=_sided,
         evidence_of=_evidence_of,
+        evidence_behind=evidence_behind,
         verdict_of=_verdict_of,
         name_side=_name_side,
         name_score=name_score,
+        name_reward=name_reward,
+        name_reason=name_reason,
+        name_reasons=name_reasons,
+        name_difference=name_difference,
+        name_contrast=name_contrast,
+        name_silent_references=name_silent_references,
         name_certainty=name_certainty,
         name_finding=name_finding,
         marked=marked,
@@ -176,20 +201,45 @@ def _figures(run_dir: Path, facts: RunFacts) -> dict[str, str]:
     whole = sum(facts.usage.values(), RoleUsage())
     tokens = whole.prompt_tokens + whole.completion_tokens
     figures = {"Model calls": f"{whole.calls:,}", "Tokens": f"{tokens:,}", "Cost": _price(whole.cost_usd)}
+    figures |= _yields(facts, tokens)
     with suppress(RunFolderError):
         figures["Minutes"] = f"{read_picture(run_dir)[0].seconds / 60:,.1f}"
-    if facts.rewards:
-        figures["Mean reward"] = f"{sum(facts.rewards) / len(facts.rewards):.2f}"
-    if facts.margins:
-        figures["Mean margin"] = f"{sum(facts.margins) / len(facts.margins):.2f}"
-    if facts.certainties:
-        figures["Mean certainty"] = f"{100 * sum(facts.certainties) / len(facts.certainties):.0f} %"
+    figures |= _means(facts)
     if facts.exhausted_after_error:
         figures["Exhausted after an error"] = f"{facts.exhausted_after_error:,}"
     if facts.shortened:
         figures["Judged on a shortened text"] = f"{facts.shortened:,} ({name_parts(facts.shortened_parts)})"
     if facts.decisions:
         figures["Reviewed"] = ", ".join(f"{count:,} {name}" for name, count in facts.decisions.most_common())
+    return figures
+
+
+def _yields(facts: RunFacts, tokens: int) -> dict[str, str]:
+    """What the work brought in."""
+    accepted = facts.statuses["accepted"]
+    found = measure_yields(facts.total, accepted, tokens, facts.bands.references) if accepted else None
+    if found is None:
+        return {}
+    figures = {"Accepted pairs": name_rates(found.accepted_per_100_tasks, found.accepted_per_1000_tokens)}
+    if found.right_per_100_tasks is not None:
+        figures["Right against wrong"] = name_rates(found.right_per_100_tasks, found.right_per_1000_tokens)
+    return figures
+
+
+def _means(facts: RunFacts) -> dict[str, str]:
+    """What judge, tools and critic said of the pairs, on average."""
+    figures = {}
+    for label, numbers in (("Mean reward", facts.rewards), ("Mean margin", facts.margins)):
+        if numbers:
+            figures[label] = f"{fmean(numbers):.2f}"
+    if facts.certainties:
+        figures["Mean certainty"] = f"{100 * fmean(facts.certainties):.0f} %"
+    if facts.grades["chosen"]:
+        figures["Mean grades"] = ", ".join(f"{name} {fmean(grades):.2f}" for name, grades in facts.grades.items())
+    if (common := find_common(facts.opinions)) and common.warning:
+        figures["Rewards alike"] = common.warning
+    if facts.differing:
+        figures["Differ in criteria"] = f"{facts.differing:,} pairs"
     return figures
 
 
@@ -221,11 +271,11 @@ def _sided(effect: ToolEffect) -> str:
 
 
 def _evidence_of(record: PreferenceRecord, side: Side) -> list[Evidence]:
-    return [found for attempt in record.attempts for found in attempt.evidence_of(side)]
+    return list(evidence_about(record.attempts, record.best, side)) if record.best else []
 
 
 def _verdict_of(record: PreferenceRecord, side: Side) -> Verdict | None:
-    return next((found for attempt in record.attempts if (found := attempt.verdict_of(side))), None)
+    return verdict_about(record.attempts, record.best, side) if record.best else None
 
 
 def _name_side(record: PreferenceRecord, side: Side) -> str:

@@ -4,6 +4,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from anyprefer.report.shortlist import Shortlist
+from anyprefer.runs.naming import name_rewrite
 from anyprefer.types import PreferenceRecord, Prompts
 
 KEPT = 5
@@ -20,7 +21,7 @@ class Rewrite:
     before: Prompts
     after: Prompts
     critique: str
-    """What the critic had said, which is what the rewriter worked from."""
+    """What was wrong with the round before: the critic's words, or why there was no pair."""
     reward_before: float
     """0 for a round without a pair."""
     reward_after: float
@@ -30,6 +31,11 @@ class Rewrite:
         """Reward after minus reward before, -10 to 10."""
         return self.reward_after - self.reward_before
 
+    @property
+    def written_by(self) -> str:
+        """Who wrote what is new, and what was left out; empty in records of before."""
+        return name_rewrite(self.after)
+
 
 @dataclass
 class Rewrites:
@@ -38,6 +44,10 @@ class Rewrites:
     gains: "array[float]" = field(default_factory=lambda: array("d"))
     unchanged: int = 0
     """Rounds that began with the prompts of the round before."""
+    by_rules: int = 0
+    """Rewrites that followed from a known reason, so that no model was asked."""
+    refused: int = 0
+    """Rewrites of which a model's words were left out, since they stated an answer or a value."""
     _most: Shortlist[Rewrite] = field(default_factory=lambda: Shortlist(KEPT))
     _least: Shortlist[Rewrite] = field(default_factory=lambda: Shortlist(KEPT))
 
@@ -46,6 +56,8 @@ class Rewrites:
         for earlier, later in zip(record.attempts, record.attempts[1:], strict=False):
             if (earlier.prompts.target, earlier.prompts.judge) == (later.prompts.target, later.prompts.judge):
                 self.unchanged += 1
+            self.by_rules += later.prompts.rewritten_by == "rules"
+            self.refused += bool(later.prompts.refused)
             step = Rewrite(
                 record.task.id, later.round, earlier.prompts, later.prompts, earlier.critique.analysis, earlier.reward,
                 later.reward,

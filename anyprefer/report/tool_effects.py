@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from anyprefer.agents.pooling import evidence_about
 from anyprefer.types import Attempt, Evidence, Side
 
 Leaning = Literal["for", "against", "silent"]
@@ -71,8 +72,8 @@ class ToolEffects:
     without: int = 0
     """Attempts without any evidence."""
 
-    def add(self, attempt: Attempt) -> None:
-        """Count the evidence of an attempt."""
+    def add(self, attempt: Attempt, attempts: Sequence[Attempt] = ()) -> None:
+        """Count the evidence of an attempt, one of a task's `attempts`."""
         self.without += not attempt.evidence
         by_tool: defaultdict[str, list[Evidence]] = defaultdict(list)
         for found in attempt.evidence:
@@ -81,7 +82,7 @@ class ToolEffects:
             effect = self.tools.setdefault(name, ToolEffect())
             effect.add(findings)
             _compare_scores(effect, attempt, findings)
-            side = side_of(name, attempt)
+            side = side_of(name, attempt, attempts)
             if side is not None:
                 effect.sided[side] += 1
 
@@ -110,14 +111,19 @@ def leaning(findings: Sequence[Evidence]) -> Leaning:
     return "against" if False in said else "for" if True in said else "silent"
 
 
-def side_of(tool: str, attempt: Attempt) -> Sided | None:
+def side_of(tool: str, attempt: Attempt, attempts: Sequence[Attempt] = ()) -> Sided | None:
     """Which response of the attempt's pair a tool sided with; None where it did not look at both.
 
     It sides with the one that it speaks better of. Where it is silent on both but measures both, the larger measure counts.
+
+    Args:
+        tool: Its name.
+        attempt: With a pair.
+        attempts: All of the task, since an earlier one may have found what is known of a side.
     """
     if attempt.pair is None:
         return None
-    chosen, rejected = (_said_of(tool, attempt, side) for side in (attempt.pair.chosen, attempt.pair.rejected))
+    chosen, rejected = (_said_of(tool, attempt, attempts, side) for side in (attempt.pair.chosen, attempt.pair.rejected))
     if not chosen or not rejected:
         return None
     leanings = leaning(chosen), leaning(rejected)
@@ -131,8 +137,8 @@ def _higher(chosen: float, rejected: float) -> Sided:
     return "neither" if chosen == rejected else "chosen" if chosen > rejected else "rejected"
 
 
-def _said_of(tool: str, attempt: Attempt, side: Side) -> list[Evidence]:
-    return [found for found in attempt.evidence_of(side) if found.tool == tool and found.ok]
+def _said_of(tool: str, attempt: Attempt, attempts: Sequence[Attempt], side: Side) -> list[Evidence]:
+    return [found for found in evidence_about(attempts, attempt, side) if found.tool == tool and found.ok]
 
 
 def _measure(findings: Sequence[Evidence]) -> float | None:

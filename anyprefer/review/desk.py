@@ -4,6 +4,7 @@ Decisions stand in `reviews.jsonl` at once, the last one for a task counts, and 
 be taken back, and a crash loses none.
 """
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ class Desk:
     """An open run folder with its waiting tasks.
 
     Attributes:
-        items: Waiting tasks, in order of their ids.
+        items: Waiting tasks, the least certain pairs first (see `doubt_of`).
         decisions: Task id -> decision that is not applied yet.
     """
 
@@ -104,4 +105,23 @@ async def open_desk(run_dir: Path, store_url: str | None = None) -> AsyncIterato
         await place.check_current()
         runner = Runner(place.team, place.folder, place.store)
         found = [await runner.synthesizer.waiting(thread) for thread in await place.store.threads()]
-        yield Desk(runner, sorted((item for item in found if item is not None), key=lambda item: item.task.id))
+        least = place.team.recipe.review.certainty
+        yield Desk(runner, sorted((item for item in found if item is not None), key=lambda item: doubt_of(item, least)))
+
+
+def doubt_of(item: Waiting, least: float) -> tuple[int, float, float, str]:
+    """What waiting tasks are sorted by: whose pair a person should see first.
+
+    First those with votes that are split, the fewest behind the order first: split votes were wrong more often than none. Then
+    those that nobody voted on, and last those that most or all votes stand behind. Of equal ones, the smaller margin comes first;
+    a pair without a margin comes before any.
+
+    Args:
+        item: A waiting task.
+        least: The share of the votes from which a pair counts as certain.
+    """
+    pair = item.attempt.pair
+    certainty = pair.certainty if pair else None
+    margin = pair.margin if pair else None
+    place = 1 if certainty is None else 0 if certainty < least else 2
+    return place, certainty or 0.0, -math.inf if margin is None else margin, item.task.id

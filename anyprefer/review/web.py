@@ -21,11 +21,23 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from anyprefer.agents.pooling import evidence_about, evidence_behind, verdict_about
 from anyprefer.differences import marked
 from anyprefer.errors import AnypreferError, ConfigError
 from anyprefer.review.desk import Desk
-from anyprefer.runs.naming import ENDINGS, name_certainty, name_finding, name_score, name_side
-from anyprefer.types import Attempt, Review, Side
+from anyprefer.runs.naming import (
+    ENDINGS,
+    name_certainty,
+    name_difference,
+    name_finding,
+    name_reasons,
+    name_reward,
+    name_score,
+    name_side,
+    name_votes,
+)
+from anyprefer.runs.synthesizer import Waiting
+from anyprefer.types import Review, Side
 
 COOKIE = "anyprefer_review"
 LOOPBACK = "127.0.0.1"
@@ -206,21 +218,25 @@ def _details(desk: Desk, number: int) -> dict[str, Any]:
     pair, attempt = item.attempt.pair, item.attempt
     assert pair is not None  # noqa: S101 - only pairs are reviewed
     texts = marked(pair.chosen.text, pair.rejected.text)
-    sides = [_side(attempt, side, text) for side, text in zip((pair.chosen, pair.rejected), texts, strict=True)]
+    sides = [_side(item, side, text) for side, text in zip((pair.chosen, pair.rejected), texts, strict=True)]
     return {
         "task": item.task, "attempt": attempt, "reasons": item.request["reasons"], "certainty": name_certainty(pair.certainty),
+        "differences": [name_difference(one) for one in pair.differences], "reward": name_reward(attempt.critique),
+        "shortfall": attempt.shortfall and f"{name_reasons(attempt.shortfall)}: {attempt.shortfall.text}",
         "sides": dict(zip(("chosen", "rejected"), sides, strict=True)), "number": number, "count": len(desk.items),
-        "shared": [one for one in attempt.evidence if one.candidate is None],
+        "shared": [one for one in evidence_behind(item.attempts, attempt) if one.candidate is None],
     }  # fmt: skip
 
 
-def _side(attempt: Attempt, side: Side, text: Markup) -> dict[str, Any]:
-    """A side with whose it is, and what judge and tools said of it."""
-    candidate = attempt.candidate_of(side)
+def _side(item: Waiting, side: Side, text: Markup) -> dict[str, Any]:
+    """A side with whose it is, and what judge and tools said of it; an earlier round may have sampled it."""
+    attempt = item.attempt
+    candidate = next((found for one in item.attempts if (found := one.candidate_of(side))), None)
+    evidence = evidence_about(item.attempts, attempt, side)
     return {
         "text": text, "score": name_score(side.score), "author": name_side(side, candidate.model if candidate else None),
         "thoughts": side.output.reasoning, "ending": ENDINGS[candidate.ending] if candidate else "",
-        "verdict": attempt.verdict_of(side), "evidence": attempt.evidence_of(side),
+        "verdict": verdict_about(item.attempts, attempt, side), "evidence": evidence, "votes": name_votes(evidence),
     }  # fmt: skip
 
 

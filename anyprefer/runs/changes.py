@@ -114,10 +114,11 @@ def _shown(value: Any) -> str:
 
 
 def _changed_roles(old: Recipe, new: Recipe) -> Iterator[str]:
-    """A role that borrows the judge's model changes with it."""
-    for role in ROLES:
-        if _tracked(old.role(role)) != _tracked(new.role(role)):
-            yield role
+    """A role that borrows a model changes with whom it borrows it from."""
+    before, after = old.members(), new.members()
+    for name in {**before, **after}:
+        if name not in before or name not in after or _tracked(before[name]) != _tracked(after[name]):
+            yield "target" if name.startswith("sampling.") else name.partition(".")[0]
     if _tracked(old.sampling) != _tracked(new.sampling):
         yield "target"
 

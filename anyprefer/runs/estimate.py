@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from anyprefer.agents.judges.base import JudgeSetup
 from anyprefer.agents.judges.builder import build_judge
 from anyprefer.agents.library import load_prompts
 from anyprefer.backends.calls import MemoryCalls
@@ -116,27 +117,38 @@ async def estimate_session(session: Session, pilot: int, progress: Progress, *, 
 
 def calls_per_task(recipe: Recipe) -> tuple[int, int]:
     """Fewest and most model calls of one task: one round, or all rounds with a rewrite between them; repairs are not counted."""
-    sampling, tools, scoring = recipe.sampling, recipe.tools, _judging_calls(recipe)
+    sampling, tools = recipe.sampling, recipe.tools
+    fewest, most = map(sum, zip(_judging_calls(recipe), _critic_calls(recipe), strict=True))
     models = 1 + len(sampling.generators)
     drawing = sampling.num_candidates if "n" in recipe.target.omit else models
     drawing = 0 if sampling.existing else drawing
     choosing = int(bool(tools.names) and tools.choose != "always")
-    one = drawing + choosing + scoring + recipe.critic.enabled
+    one = drawing + choosing
     aggregating = int(bool(tools.names) and recipe.aggregator.enabled)
     rounds = 1 + recipe.loop.max_rounds if recipe.rewrites else 1
     rewrites = 2 if recipe.loop.feedback == "independent" else 1
     resamples = drawing * sampling.max_resamples
-    return one, rounds * (one + aggregating + resamples) + (rounds - 1) * rewrites
+    return one + fewest, rounds * (one + most + aggregating + resamples) + (rounds - 1) * rewrites
 
 
-def _judging_calls(recipe: Recipe) -> int:
-    """Model calls of one judgement, as the recipe's own judge counts them."""
+def _judging_calls(recipe: Recipe) -> tuple[int, int]:
+    """Fewest and most model calls of one judgement, as the recipe's own judge counts them."""
     backends, calls = Backends(recipe), MemoryCalls()
-    models = (backends.client("judge", calls), *backends.panel(calls))
-    judge = build_judge(config=recipe.judge, models=models, prompts=load_prompts(recipe), field=recipe.field)
-    looks = judge.num_looks(2 if recipe.sampling.existing else recipe.sampling.num_candidates)
-    comparisons = len(models) * recipe.judge.permutations - 1 if recipe.judge.combine == "meta" else 0
-    return looks + comparisons + recipe.judge.self_reference if looks else 0
+    setup = JudgeSetup(
+        model=backends.client("judge", calls), prompts=load_prompts(recipe), config=recipe.judge, field=recipe.field
+    )
+    judge = build_judge(setup, backends.panel(calls), backends.stronger_judge(calls))
+    return judge.num_calls(2 if recipe.sampling.existing else recipe.sampling.num_candidates)
+
+
+def _critic_calls(recipe: Recipe) -> tuple[int, int]:
+    """Fewest and most model calls for the reward of one pair."""
+    critic = recipe.critic
+    if not critic.enabled or critic.method == "paper":
+        return int(critic.enabled), int(critic.enabled)
+    sides = 1 if recipe.pair.chosen == "reference" else 2  # a reference is not graded
+    may_decide = recipe.tools.names or recipe.judge.reference
+    return 0 if critic.evidence_weight == 1 and may_decide else sides, sides
 
 
 def _total(values: list[float] | list[int], tasks: int) -> tuple[float, float]:

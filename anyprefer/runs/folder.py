@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anyprefer.agents.references import ReferenceReader
 from anyprefer.config import Recipe
 from anyprefer.data.records import Change, RecordFile
 from anyprefer.data.run_dir import FORMAT, Lock, Pending, RunDir
@@ -55,7 +56,7 @@ class RunFolder:
                 undo.callback(os.close, self._owner)
                 self._claim(recipe, prompt_hashes, retry_failed=retry_failed)
                 self.records = undo.enter_context(RecordFile(self.files.records))
-                self.index = RunIndex(self.files.index, self.records)
+                self.index = RunIndex(self.files.index, self.records, ReferenceReader.of(recipe))
                 undo.pop_all()
         except OSError as error:
             raise RunFolderError(f"cannot use run folder {str(path)!r}: {error.strerror or error}; give another --out") from error

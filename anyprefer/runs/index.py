@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from anyprefer.agents.references import ReferenceReader, Truth
 from anyprefer.backends.troubles import Trouble, count_cause
 from anyprefer.data.records import RecordFile
 from anyprefer.data.task_digest import digest_task
 from anyprefer.errors import RunFolderError
+from anyprefer.runs.rewards import opinions_of
 from anyprefer.types import PreferenceRecord, disagree
 
-VERSION = 3
+VERSION = 4
 """Of the table of finished tasks; one of another version is made anew."""
 
 _SCHEMA = """
@@ -30,15 +32,24 @@ CREATE TABLE IF NOT EXISTS finished (
     agreed INTEGER NOT NULL,
     flipped INTEGER NOT NULL,
     end INTEGER NOT NULL,
-    content TEXT NOT NULL
+    content TEXT NOT NULL,
+    reference TEXT,
+    chosen_right INTEGER,
+    rejected_right INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS starts (task_id TEXT NOT NULL, calls INTEGER NOT NULL, alone INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS starts_by_task ON starts (task_id);
 CREATE TABLE IF NOT EXISTS checked (tasks TEXT NOT NULL, others INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS shortened (task_id TEXT NOT NULL, part TEXT NOT NULL, PRIMARY KEY (task_id, part)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rewards (task_id TEXT NOT NULL, reward REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS rewards_by_task ON rewards (task_id);
 """
 
 _CAUSES = "SELECT cause, error, count(*) AS tasks FROM finished WHERE error IS NOT NULL GROUP BY cause, error ORDER BY tasks DESC"
+_TRUTHS = """
+SELECT chosen_right, rejected_right, reference, count(*) FROM finished WHERE reference IS NOT NULL
+GROUP BY chosen_right, rejected_right, reference
+"""
 
 
 @dataclass
@@ -60,6 +71,12 @@ class Tally:
     """Tasks whose judge or critic saw a shortened text in some round."""
     shortened_parts: Counter[str] = field(default_factory=Counter)
     """Who saw what shortened, such as "judge: task" -> number of tasks."""
+    rewards: Counter[float] = field(default_factory=Counter)
+    """Rewards that are a critic's opinion, to three digits -> attempts."""
+    truths: Counter[Truth] = field(default_factory=Counter)
+    """What references say of accepted pairs -> number of pairs; those of tasks without one are not in it."""
+    reader: ReferenceReader = field(default_factory=ReferenceReader)
+    """Compares pairs with references."""
     waiting: int = 0
     """Tasks of this session that have no record yet, because they wait for a reviewer."""
 
@@ -74,6 +91,9 @@ class Tally:
         self.flips.update(flips_of(record))
         self.shortened += bool(record.shortened)
         self.shortened_parts.update(record.shortened)
+        self.rewards.update(opinions_of(record))
+        if (truth := truth_of(record, self.reader)) is not None:
+            self.truths[truth] += 1
 
     @property
     def total(self) -> int:
@@ -92,6 +112,12 @@ def flips_of(record: PreferenceRecord) -> Counter[bool]:
     return flips
 
 
+def truth_of(record: PreferenceRecord, reader: ReferenceReader) -> Truth | None:
+    """What the reference says of an accepted pair as a reviewer left it; None of any other record, and without a reference."""
+    pair = record.pair if record.status == "accepted" else None
+    return None if pair is None else reader.read_pair(record.task, pair)
+
+
 @dataclass(frozen=True)
 class Suspicion:
     """What speaks for a task having brought the process down."""
@@ -107,13 +133,19 @@ class Suspicion:
 class RunIndex:
     """The `index.sqlite` beside an open `records.jsonl`; one writer, any number of readers."""
 
-    def __init__(self, path: Path, records: RecordFile) -> None:
+    def __init__(self, path: Path, records: RecordFile, reader: ReferenceReader | None = None) -> None:
         """Open the index and bring it up to date.
+
+        Args:
+            path: Of the index.
+            records: Open.
+            reader: Compares pairs with references; None goes by their final answers.
 
         Raises:
             RunFolderError: A file cannot be used.
         """
         self.path = path
+        self._reader = reader or ReferenceReader()
         with self._errors():
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -146,7 +178,7 @@ class RunIndex:
     def clear(self) -> None:
         """Forget every record, before the records file is written anew: killed after that, nothing here is about the old one."""
         with self._errors():
-            for table in ("finished", "shortened", "checked"):
+            for table in ("finished", "shortened", "rewards", "checked"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -187,7 +219,7 @@ class RunIndex:
 
     def tally(self) -> Tally:
         """Counts over all finished tasks."""
-        counts = Tally()
+        counts = Tally(reader=self._reader)
         with self._errors():
             counts.statuses.update(dict(self._db.execute("SELECT status, count(*) FROM finished GROUP BY status")))
             counts.rounds.update(dict(self._db.execute("SELECT attempts, count(*) FROM finished GROUP BY attempts")))
@@ -201,6 +233,9 @@ class RunIndex:
             agreed, flipped = self._db.execute("SELECT sum(agreed), sum(flipped) FROM finished").fetchone()
             parts = self._db.execute("SELECT part, count(*) FROM shortened GROUP BY part")
             counts.shortened_parts.update(dict(parts))
+            counts.rewards.update(dict(self._db.execute("SELECT reward, count(*) FROM rewards GROUP BY reward")))
+            for chosen, rejected, use, number in self._db.execute(_TRUTHS):
+                counts.truths[Truth(_as_bool(chosen), _as_bool(rejected), use)] = number
         counts.shortened = self._one("SELECT count(DISTINCT task_id) FROM shortened")
         counts.flips.update({True: flipped or 0, False: agreed or 0})
         counts.flips = +counts.flips
@@ -229,14 +264,18 @@ class RunIndex:
         return found
 
     def _insert(self, record: PreferenceRecord, end: int) -> None:
-        flips = flips_of(record)
+        flips, truth = flips_of(record), truth_of(record, self._reader)
+        said = (None, None, None) if truth is None else (truth.use, truth.chosen, truth.rejected)
         row = (
             record.task.id, record.status, len(record.attempts), record.error.kind if record.error else None,
             record.error.reason if record.error else None, flips[False], flips[True], end, digest_task(record.task),
+            *said,
         )  # fmt: skip
         self._db.execute("DELETE FROM shortened WHERE task_id = ?", (record.task.id,))
         self._db.executemany("INSERT INTO shortened VALUES (?, ?)", ((record.task.id, part) for part in record.shortened))
-        self._db.execute("INSERT OR REPLACE INTO finished VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        self._db.execute("DELETE FROM rewards WHERE task_id = ?", (record.task.id,))
+        self._db.executemany("INSERT INTO rewards VALUES (?, ?)", ((record.task.id, reward) for reward in opinions_of(record)))
+        self._db.execute("INSERT OR REPLACE INTO finished VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def _one(self, query: str) -> int:
         with self._errors():
@@ -251,3 +290,7 @@ class RunIndex:
                 f"cannot use {str(self.path)!r}: {error}; free disk space or check the folder's permissions and run the same "
                 "command again, what was finished stays"
             ) from error
+
+
+def _as_bool(value: int | None) -> bool | None:
+    return None if value is None else bool(value)

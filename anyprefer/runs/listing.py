@@ -22,6 +22,10 @@ class Row(BaseModel):
     status: str
     reward: float | None
     """Of its best attempt; None where it made no pair, or no critic was asked."""
+    certainty: float | None
+    """Share of votes behind its pair; None where it has none, or nobody voted."""
+    reason: str | None
+    """Of a record without a pair: what stood in the way first, such as "all_wrong"; None where no round says it."""
     error: str | None
     """What kind of failure a failed task met."""
     prompt: str
@@ -29,8 +33,9 @@ class Row(BaseModel):
 
     def line(self) -> str:
         """For a terminal: whatever a task file holds is printable here."""
-        result = self.error or ("-" if self.reward is None else f"{self.reward}/10")
-        return f"{quote(self.id):20}  {self.status:9}  {result:>5}  {self.prompt}"
+        result = self.error or self.reason or ("-" if self.reward is None else f"{self.reward:.3g}/10")
+        certainty = "" if self.certainty is None else f"{100 * self.certainty:.0f} %"
+        return f"{quote(self.id):20}  {self.status:9}  {result:>7}  {certainty:>5}  {self.prompt}"
 
 
 def list_records(run_dir: Path, status: str | None = None) -> Iterator[Row]:
@@ -51,8 +56,10 @@ def list_records(run_dir: Path, status: str | None = None) -> Iterator[Row]:
 
 
 def _row(record: PreferenceRecord) -> Row:
+    pair, why = record.pair, record.attempts[-1].shortfall if record.attempts else None
     return Row(
         id=record.task.id, status=record.status, reward=record.best.critique.score if record.best else None,
+        certainty=pair.certainty if pair else None, reason=why.reasons[0] if record.best is None and why else None,
         error=record.error.kind if record.status == "failed" and record.error else None,
         prompt=quote(record.task.messages[-1].text[:_READ], _CHARS),
     )  # fmt: skip

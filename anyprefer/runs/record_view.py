@@ -8,12 +8,34 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
+from anyprefer.agents.pooling import evidence_about
 from anyprefer.data.records import RecordFile
 from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import DataError
-from anyprefer.runs.naming import ENDINGS, name_certainty, name_finding, name_score, name_side
+from anyprefer.runs.naming import (
+    ENDINGS,
+    name_certainty,
+    name_finding,
+    name_reasons,
+    name_reward,
+    name_rewrite,
+    name_ruling,
+    name_score,
+    name_side,
+    name_votes,
+)
 from anyprefer.runs.synthesizer import thread_id
-from anyprefer.types import Attempt, Candidate, Evidence, PreferencePair, PreferenceRecord, Prompts, ToolCall, Verdict
+from anyprefer.types import (
+    Attempt,
+    Candidate,
+    Evidence,
+    PreferencePair,
+    PreferenceRecord,
+    Prompts,
+    Shortfall,
+    ToolCall,
+    Verdict,
+)
 
 Line = tuple[str, str]
 """Label and text."""
@@ -70,7 +92,7 @@ def show_record(record: PreferenceRecord, console: Console, thread: str = "") ->
 
 
 def _sections(record: PreferenceRecord, attempt: Attempt) -> Iterator[tuple[str, list[Line]]]:
-    names = {candidate.index: f"response {candidate.index + 1}" for candidate in attempt.candidates}
+    names = name_candidates(record, attempt)
     yield "prompts", list(_prompts(attempt.prompts))
     yield "candidates", [(names[candidate.index], _candidate(candidate)) for candidate in attempt.candidates]
     yield "chosen tools", list(_calls(attempt.tool_calls))
@@ -78,9 +100,28 @@ def _sections(record: PreferenceRecord, attempt: Attempt) -> Iterator[tuple[str,
     yield "knowledge", [("", attempt.knowledge.text)] if attempt.knowledge else []
     yield "verdicts", [_verdict(verdict, names) for verdict in attempt.verdicts]
     yield "shortened", [(cut.role, f"{cut.what}: {cut.chars:,} characters left out of the middle") for cut in attempt.cuts]
-    yield "pair", list(_pair(record, attempt.pair)) if attempt.pair else []
-    score = "no score" if attempt.critique.score is None else f"reward {attempt.critique.score}/10"
-    yield "critique", [(score, attempt.critique.analysis)]
+    yield "pair", list(_pair(record, attempt, attempt.pair)) if attempt.pair else []
+    yield "why it is not good enough" if attempt.pair else "why there is no pair", list(_shortfall(attempt.shortfall))
+    yield "critique", [(name_reward(attempt.critique), attempt.critique.analysis)]
+
+
+def name_candidates(record: PreferenceRecord, attempt: Attempt) -> dict[int, str]:
+    """What a round calls the candidates that it judged: its own by their number, those of earlier rounds by their round as well.
+
+    In records of before, each round counted its candidates from 0 and judged no others.
+    """
+    earlier = {
+        candidate.index: f"response {candidate.index + 1} of round {candidate.round + 1}"
+        for other in record.attempts
+        for candidate in other.candidates
+        if candidate.round is not None and candidate.round < attempt.round
+    }
+    return earlier | {candidate.index: f"response {candidate.index + 1}" for candidate in attempt.candidates}
+
+
+def _shortfall(shortfall: Shortfall | None) -> Iterator[Line]:
+    if shortfall is not None:
+        yield name_reasons(shortfall), shortfall.text
 
 
 def _reference(record: PreferenceRecord) -> list[Line]:
@@ -92,6 +133,8 @@ def _prompts(prompts: Prompts) -> Iterator[Line]:
         yield "guidance of the target", prompts.target
     if prompts.judge:
         yield "guidance of the judge", prompts.judge
+    if who := name_rewrite(prompts):
+        yield "written by", who
 
 
 def _candidate(candidate: Candidate) -> str:
@@ -101,9 +144,19 @@ def _candidate(candidate: Candidate) -> str:
     return "\n".join([*lines, f"{candidate.text} [{notes}]" if notes else candidate.text])
 
 
-def _pair(record: PreferenceRecord, pair: PreferencePair) -> Iterator[Line]:
+def _pair(record: PreferenceRecord, attempt: Attempt, pair: PreferencePair) -> Iterator[Line]:
     for name, side in (("chosen", pair.chosen), ("rejected", pair.rejected)):
-        yield f"{name} ({name_score(side.score)}; {name_side(side, record.model_of(side))})", side.text
+        notes = [
+            name_score(side.score),
+            name_side(side, record.model_of(side)),
+            name_votes(evidence_about(record.attempts, attempt, side)),
+        ]
+        yield f"{name} ({'; '.join(note for note in notes if note)})", side.text
+    for difference in pair.differences:
+        yield (
+            f"differs in: {difference.criterion.text}",
+            (f"chosen {name_ruling(difference.chosen)}; rejected {name_ruling(difference.rejected)}"),
+        )
     if pair.certainty is not None:
         yield name_certainty(pair.certainty), ""
 
@@ -129,7 +182,11 @@ def _evidence(item: Evidence, names: dict[int, str]) -> Line:
 
 def _verdict(verdict: Verdict, names: dict[int, str]) -> Line:
     single = f" (single scores: {', '.join(f'{score:.3g}' for score in verdict.scores)})" if len(verdict.scores) > 1 else ""
-    return f"{names[verdict.candidate]}: {verdict.score:.3g}", f"{verdict.analysis}{single}"
+    unsure = f" (a judge that was unsure: {', '.join(f'{score:.3g}' for score in verdict.unsure)})" if verdict.unsure else ""
+    by = ", by the reference" if verdict.by_reference else ""
+    rulings = [f"{ruling.criterion.text}: {name_ruling(ruling)}" for ruling in verdict.rulings]
+    name = names.get(verdict.candidate, f"response {verdict.candidate + 1}")
+    return f"{name}: {verdict.score:.3g}{by}", "\n".join([f"{verdict.analysis}{single}{unsure}", *rulings])
 
 
 def _result(record: PreferenceRecord) -> Iterator[Line]:
@@ -140,7 +197,7 @@ def _result(record: PreferenceRecord) -> Iterator[Line]:
         who = f" by {record.review.reviewer}" if record.review.reviewer else ""
         yield f"reviewed{who}: {record.review.decision}", record.review.reason
         if record.pair and record.best and record.pair != record.best.pair:
-            yield from _pair(record, record.pair)
+            yield from _pair(record, record.best, record.pair)
     if record.error:
         yield f"{record.error.kind} in {record.error.node}", record.error.message
     for role, usage in record.usage.items():

@@ -6,11 +6,41 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from anyprefer.agents.references import ReferenceCount, count_truths
 from anyprefer.backends.troubles import Trouble
 from anyprefer.data.run_dir import RunDir
 from anyprefer.runs.folder import RunFolder
 from anyprefer.runs.live import Camera, Stop, count_by_message
+from anyprefer.runs.rewards import CommonReward, find_common
 from anyprefer.types import RoleUsage
+
+
+class Yields(BaseModel):
+    """What the work brought in."""
+
+    model_config = ConfigDict(frozen=True)
+
+    accepted_per_100_tasks: float
+    """Accepted pairs."""
+    accepted_per_1000_tokens: float | None
+    """None where no token was counted."""
+    right_per_100_tasks: float | None
+    """Pairs that a reference finds right against wrong; None where it decides no pair."""
+    right_per_1000_tokens: float | None
+    """Likewise."""
+
+
+def measure_yields(tasks: int, accepted: int, tokens: int, references: ReferenceCount | None) -> Yields | None:
+    """Accepted pairs, and those that are right against wrong, over finished tasks and tokens; None before any task."""
+    if not tasks:
+        return None
+    right = references.right_against_wrong if references and references.decided else None
+    return Yields(
+        accepted_per_100_tasks=100 * accepted / tasks,
+        accepted_per_1000_tokens=1000 * accepted / tokens if tokens else None,
+        right_per_100_tasks=None if right is None else 100 * right / tasks,
+        right_per_1000_tokens=None if right is None or not tokens else 1000 * right / tokens,
+    )
 
 
 class Summary(BaseModel):
@@ -48,6 +78,12 @@ class Summary(BaseModel):
     flip_rate: float | None = None
     """Share of attempts whose best and worst response single judgements rank in opposite ways: position bias, or a panel that
     disagrees. None where every attempt had one judgement."""
+    references: ReferenceCount | None = None
+    """What the tasks' references say of the accepted pairs; None where none of them has one."""
+    yields: Yields | None = None
+    """Accepted pairs for the work done; None before any task."""
+    common_reward: CommonReward | None = None
+    """The critic's most frequent reward, of all rounds; None where no reward is its opinion."""
     shortened: int = 0
     """Tasks whose judge or critic saw a shortened text in some round."""
     shortened_parts: dict[str, int] = {}
@@ -77,6 +113,7 @@ async def summarize(camera: Camera, folder: RunFolder, stopped: Stop) -> Summary
     journal, tally = camera.runner.store.journal, camera.runner.tally
     usage = await journal.totals()
     whole = sum(usage.values(), RoleUsage())
+    references, tokens = count_truths(tally.truths), whole.prompt_tokens + whole.completion_tokens
     summary = Summary(
         recipe=camera.recipe, digest=folder.digest, tasks=tally.total, accepted=tally.statuses["accepted"],
         exhausted=tally.statuses["exhausted"], failed=tally.statuses["failed"], stopped=stopped,
@@ -85,6 +122,8 @@ async def summarize(camera: Camera, folder: RunFolder, stopped: Stop) -> Summary
         causes=count_by_message(tally.causes), troubles={view.name: view.troubles for view in camera.views() if view.troubles},
         rejected=tally.statuses["rejected"], waiting=tally.waiting,
         flip_rate=tally.flips[True] / tally.flips.total() if tally.flips else None,
+        references=references, yields=measure_yields(tally.total, tally.statuses["accepted"], tokens, references),
+        common_reward=find_common(tally.rewards),
         shortened=tally.shortened, shortened_parts=dict(sorted(tally.shortened_parts.items())),
         rounds=dict(sorted(tally.rounds.items())), errors=dict(tally.errors), calls=whole.calls,
         repeated_calls=await journal.repeated(), reused_calls=await journal.reused(),

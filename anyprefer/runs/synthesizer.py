@@ -41,11 +41,13 @@ class Waiting:
         task: The task.
         attempt: The one whose pair is in question.
         request: What the interrupt says, see `Nodes.review_pair`.
+        attempts: All of the task, since a side may be from an earlier round.
     """
 
     task: Task
     attempt: Attempt
     request: dict[str, Any]
+    attempts: tuple[Attempt, ...]
 
 
 class Synthesizer:
@@ -128,7 +130,8 @@ class Synthesizer:
         if not snapshot.interrupts:
             return None
         state = cast(SynthesisState, snapshot.values)
-        return Waiting(state["task"], state["attempts"][best_of(state["attempts"])], snapshot.interrupts[0].value)
+        attempts = tuple(state["attempts"])
+        return Waiting(state["task"], attempts[best_of(attempts)], snapshot.interrupts[0].value, attempts)
 
     async def decide(self, task_id: str, review: Review) -> PreferenceRecord | None:
         """Go on with a waiting task; None where the review does not fit and the task waits on.

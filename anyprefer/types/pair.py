@@ -19,6 +19,8 @@ class Verdict(Value):
     """1 (worst) to 10 (perfect): the mean of `scores`, or the one that a meta-judge preferred."""
     scores: tuple[float, ...] = ()
     """The scores of the single judgements: each model of the panel, each ordering; in the same order for every candidate."""
+    unsure: tuple[float, ...] = Field(default=(), exclude_if=operator.not_)
+    """The scores of a judge that was unsure about the task, so that a stronger one was asked, whose verdict this is."""
     rulings: tuple[Ruling, ...] = Field(default=(), exclude_if=operator.not_)
     """What a rubric's criteria came to, where the judge goes by one."""
     by_reference: bool = Field(default=False, exclude_if=operator.not_)

@@ -11,7 +11,7 @@ from anyprefer.types.base import Value
 from anyprefer.types.candidate import Candidate
 from anyprefer.types.evidence import Evidence, Knowledge, ToolCall
 from anyprefer.types.pair import Critique, PreferencePair, Review, Side, Verdict
-from anyprefer.types.shortfall import Shortfall
+from anyprefer.types.shortfall import Reason, Shortfall
 from anyprefer.types.task import Task
 
 RECORD_VERSION: Final = 2
@@ -25,6 +25,13 @@ class Prompts(Value):
     judge: str = ""
     version: int = 0
     """How many rewrites led here."""
+    reasons: tuple[Reason, ...] = Field(default=(), exclude_if=operator.not_)
+    """The known reasons whose fixed lines stand in the guidance."""
+    rewritten_by: Literal["rules", "model", ""] = Field(default="", exclude_if=operator.not_)
+    """Who made the last rewrite: fixed lines alone, or the rewriter's model, whose words the lines then precede; empty before the
+    first, and in records of before."""
+    refused: str = Field(default="", exclude_if=operator.not_)
+    """What the words of the rewriter's model stated that guidance may not, so that they were left out; empty where none were."""
 
 
 class Cut(Value):

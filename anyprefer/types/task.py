@@ -33,7 +33,8 @@ class Task(Value):
     application: str = "text"
     """Which kind of task it is: the name of an application (`anyprefer.applications`)."""
     metadata: dict[str, Any] = Field(default_factory=dict)
-    """Carried through to record and export. No model sees it, but the tool `python` runs `tests` and quotes a failing one."""
+    """Carried through to record and export. No model sees it, but the tool `python` runs `tests` and quotes a failing one, and a
+    judge that goes by a rubric is shown the criteria of `rubric`."""
 
     @model_validator(mode="after")
     def _check_prompt(self) -> "Task":

@@ -17,6 +17,7 @@ from anyprefer.backends.providers import Backends
 from anyprefer.recipes import parse_recipe
 from anyprefer.shortening import watch_cuts
 from anyprefer.tools.base import Tool, ToolArgs
+from anyprefer.tools.python.tool import MAX_VOTES
 from anyprefer.tools.registry import build_tools
 from anyprefer.types import Candidate, Reply, Task, ToolCall
 
@@ -31,8 +32,9 @@ def model() -> Iterator[LoopbackModel]:
 
 
 def choose(
-    server: LoopbackModel, tools: dict[str, Any], candidates: Sequence[Candidate] = CANDIDATES, show: Show = show_text
-) -> tuple[ToolCall, ...]:
+    server: LoopbackModel, tools: dict[str, Any], candidates: Sequence[Candidate] = CANDIDATES, show: Show = show_text,
+    **options: Any,
+) -> tuple[ToolCall, ...]:  # fmt: skip
     async def main() -> tuple[ToolCall, ...]:
         recipe = parse_recipe(recipe_data(server.url, tools=tools))
         prompts = load_prompts(recipe)
@@ -42,7 +44,7 @@ def choose(
                 arguments_prompt=prompts["fill_in_arguments"], config=recipe.tools, tools=build_tools(recipe.tools),
                 field=recipe.field, show=show,
             )  # fmt: skip
-            return await chooser.choose_tools(TASK, candidates, 0)
+            return await chooser.choose_tools(TASK, candidates, 0, **options)
 
     return asyncio.run(main())
 
@@ -107,7 +109,46 @@ def test_sampled_arguments_are_joined_and_unreadable_ones_left_out(model: Loopba
 def test_joined_lists_end_where_the_schema_ends() -> None:
     sheet = choice_schema({"first": _tool("first")}, 2)
     sample = sheet.model_validate({"calls": [{"tool": "first", "why": "", "args": {"word": "a"}}]})
-    assert len(merge_arguments(sheet, [sample] * 3)["calls"]) == 2
+    assert len(merge_arguments(sheet, [sample.model_dump()] * 3)["calls"]) == 2
+
+
+def programs_of(server: LoopbackModel, earlier: Sequence[str], *, samples: int, now: str = "print(4)") -> list[str]:
+    """What the tool is called with where the round before had these programs."""
+    server.replies["Args"] = lambda body, choice: {"programs": [now], "tests": ""}
+    calls = [ToolCall(tool="python", args={"programs": list(earlier), "tests": "old"}, candidate=i) for i in range(2)]
+    tools = {"names": ["python"], "choose": "arguments", "samples": samples}
+    found = choose(server, tools, earlier=[*calls, ToolCall(tool="calculator", candidate=0)])
+    assert [call.candidate for call in found] == [0, 1, 2], "every candidate of the pool is looked at"
+    assert all(call.args == found[0].args for call in found)
+    assert found[0].args["tests"] == ""
+    programs: list[str] = found[0].args["programs"]
+    return programs
+
+
+def test_programs_of_the_round_before_vote_behind_those_of_this_one(model: LoopbackModel) -> None:
+    assert programs_of(model, ["print(5)", "print(4)"], samples=2) == ["print(4)", "print(4)", "print(5)", "print(4)"]
+    many = [f"print({i})" for i in range(10, 10 + MAX_VOTES)]
+    assert programs_of(model, many, samples=2) == ["print(4)"] * 2 + many[:-2], "as many as the tool takes"
+
+
+def test_a_program_that_is_only_written_again_is_no_second_vote(model: LoopbackModel) -> None:
+    assert programs_of(model, ["print(4)", "print(5)"], samples=1) == ["print(4)", "print(5)"]
+
+
+def test_what_was_not_chosen_again_does_not_come_back(model: LoopbackModel) -> None:
+    model.replies["ToolChoice"] = lambda body, choice: {"calls": [{"tool": "calculator", "why": "sums", "args": {}}]}
+    earlier = [ToolCall(tool="python", args={"programs": ["print(4)"], "tests": ""}, candidate=0)]
+    assert {call.tool for call in choose(model, {"names": ["calculator", "python"]}, earlier=earlier)} == {"calculator"}
+
+
+@pytest.mark.parametrize("choose_by", ["judge", "arguments"])
+def test_guidance_of_the_judge_enters_and_none_leaves_no_trace(model: LoopbackModel, choose_by: str) -> None:
+    model.replies["Args"] = lambda body, choice: {"programs": ["print(4)"], "tests": ""}
+    for guidance in ("", "Mind the units."):
+        choose(model, {"names": ["python"], "choose": choose_by}, guidance=guidance)
+    plain, guided = (body["messages"] for body in model.requests)
+    assert guided[0]["content"] == f"{plain[0]['content']}\n\nFurther guidance:\nMind the units."
+    assert "guidance" not in str(plain).lower()
 
 
 def test_a_choice_holds_a_tool_to_its_own_arguments() -> None:

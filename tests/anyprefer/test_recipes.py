@@ -23,8 +23,11 @@ def write(tmp_path: Path, text: str) -> Path:
     [
         ('name = "x"\n' + MINIMAL + "[lop]\nthreshold = 3", ["unknown key lop", "did you mean 'loop'"]),
         ('name = "x"\n' + MINIMAL + "[loop]\ntreshold = 3", ["unknown key loop.treshold = 3", "did you mean 'threshold'"]),
+        ('name = "x"\n' + MINIMAL + "[judge.escalate]\nmodl = 3", ["key judge.escalate.modl = 3", "did you mean 'model'"]),
+        ('name = "x"\n' + MINIMAL + "[[judge.panel]]\nmodl = 3", ["unknown key judge.panel.0.modl = 3", "did you mean 'model'"]),
+        ('name = "x"\n' + MINIMAL + "[prices.x]\nprompt = 3", ["unknown key prices.x.prompt = 3", "did you mean 'prompt_usd'"]),
         ('name = "x"\n' + MINIMAL + "[loop]\nthreshold = 30", ["loop.threshold = 30", "less than or equal to 10"]),
-        ('name = "x"\n' + MINIMAL + '[loop]\nthreshold = "7"', ["loop.threshold = '7'", "valid integer"]),
+        ('name = "x"\n' + MINIMAL + '[loop]\nthreshold = "7"', ["loop.threshold = '7'", "valid number"]),
         ('name = "x"\n' + MINIMAL + '[loop]\nfeedback = "both"', ["loop.feedback = 'both'", "'joint'"]),
         ('name = "x"\n' + MINIMAL + "[pair]\nmin_margin = 0", ["pair.min_margin = 0"]),
         ('name = "x"\n' + MINIMAL + "[pair]\nchosen_rank = 5", ["pair.chosen_rank 5"]),

@@ -126,6 +126,27 @@ def test_uncertain_pairs_are_those_that_someone_doubts(changes: dict[str, Any], 
     assert all(word in reason for word, reason in zip(words, found, strict=True))
 
 
+CODE = frozenset({"python"})
+
+
+@pytest.mark.parametrize(
+    ("certainty", "verifiers", "words"),
+    [
+        (1.0, CODE, ()), (0.8, CODE, ()), (0.6, CODE, ("60% of the votes stand behind the order",)),
+        (0.6, frozenset(), ("60% of the votes stand behind the order",)), (None, CODE, ("no tool verified it",)),
+        (None, frozenset(), ()),
+    ],
+)  # fmt: skip
+def test_few_votes_are_a_doubt_and_none_only_where_a_tool_could_have_voted(
+    certainty: float | None, verifiers: frozenset[str], words: tuple[str, ...]
+) -> None:
+    one = attempt()
+    assert one.pair is not None
+    voted = one.model_copy(update={"pair": one.pair.model_copy(update={"certainty": certainty})})
+    assert reasons_for_review(recipe(mode="uncertain"), "t", voted, verifiers) == words
+    assert reasons_for_review(recipe(mode="uncertain", certainty=0.5), "t", voted, frozenset()) == ()
+
+
 def test_disputed_pairs_can_be_left_to_the_judge() -> None:
     disputed = attempt(scores=((9, 2), (3, 8)))
     assert reasons_for_review(recipe(mode="uncertain", disagreement=True), "t", disputed)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anyprefer.tools.answers import choice_of, final_answer, list_options, same_answer
+from anyprefer.tools.answers import answer_like, choice_of, final_answer, list_options, same_answer
 
 CAPITALS = "What is the capital of Italy?\nA. Paris\nB. Rome\nC. Rome or Paris\nD) Bern"
 
@@ -209,3 +209,18 @@ def test_extraction_never_fails_and_is_idempotent(text):
 def test_a_number_keeps_its_value(value):
     assert same_answer(final_answer(f"The answer is {value}."), str(value))
     assert final_answer(f"Answer: {value.numerator:,}") == str(value.numerator)
+
+
+@pytest.mark.parametrize(
+    ("stated", "known", "like"),
+    [
+        ("Ann now has 12 apples", "21", "12"),
+        ("18", "21", "18"),
+        ("Ask at the till", "21", None),
+        ("2 hours 30 minutes", "150", None),
+        ("Paris", "London", "Paris"),
+        (None, "21", None),
+    ],
+)
+def test_words_are_compared_with_a_number_by_the_number_in_them(stated: str | None, known: str, like: str | None) -> None:
+    assert answer_like(stated, known) == like

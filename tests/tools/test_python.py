@@ -75,7 +75,8 @@ async def test_program_is_compared_with_the_final_answer(tool, text, evidence):
         ([42], True, (1, 1)),
         ([7], False, (0, 1)),
         ([42, 42, 7], True, (2, 3)),
-        ([42, 7, 8], False, (1, 3)),
+        ([42, 7, 8], None, (1, 3)),
+        ([42, 7, 7], False, (1, 3)),
         ([42, 7], None, (1, 2)),
     ],
 )
@@ -142,19 +143,52 @@ async def test_fenced_program_runs(tool):
 
 
 @pytest.mark.parametrize(
-    ("programs", "results", "agreement"),
+    ("programs", "results", "agreement", "supports", "votes"),
     [
-        (["print(42)", "print(42.0)"], "Programs written for this task print 42 and 42.0.", "they agree"),
-        (["print(42)", "print(7)", "1/0"], "Programs written for this task print 42 and 7.", "only 1 of 2 agree"),
-        (["1/0", "print(7)"], "A program written for this task prints 7.", "they differ"),
-        (["print(42)", "print(7)", "print(42.0)"], "Programs written for this task print 42, 7 and 42.0.", "most agree (2 of 3)"),
-        (["print(7)", "print(42)", "print(7)"], "Programs written for this task print 7, 42 and 7.", "only 1 of 3 agree"),
-        (["print(7)", "print(8)"], "Programs written for this task print 7 and 8.", "they differ"),
+        (["print(42)", "print(42.0)"], "2 of 2 programs written for this task print 42.", "they agree", True, (2, 2)),
+        (
+            ["print(42)", "print(7)", "1/0"],
+            "1 of 3 programs written for this task prints 42, 1 prints 7, 1 gives no result.",
+            "only 1 of 3 agree",
+            None,
+            (1, 3),
+        ),
+        (["1/0", "print(7)"], "1 of 2 programs written for this task prints 7, 1 gives no result.", "they differ", None, (0, 2)),
+        (
+            ["print(42)", "print(7)", "print(42.0)"],
+            "2 of 3 programs written for this task print 42, 1 prints 7.",
+            "most agree (2 of 3)",
+            True,
+            (2, 3),
+        ),
+        (
+            ["print(7)", "print(42)", "print(7)"],
+            "2 of 3 programs written for this task print 7, 1 prints 42.",
+            "only 1 of 3 agree",
+            False,
+            (1, 3),
+        ),
+        (
+            ["print(7)", "print(8)"],
+            "1 of 2 programs written for this task prints 7, 1 prints 8.",
+            "they differ",
+            None,
+            (0, 2),
+        ),
     ],
 )
-async def test_several_programs_vote_and_a_failing_one_has_no_vote(tool, programs, results, agreement):
-    evidence = await report(tool, tool.Args(programs=programs), case("The answer is 42."))
-    assert evidence == f"{results} The final answer of this response is 42: {agreement}."
+async def test_several_programs_vote_and_a_failing_one_stands_behind_nothing(tool, programs, results, agreement, supports, votes):
+    """There is a result where more than half of all programs print it; a mess of results says nothing against a response."""
+    finding = await tool.run(tool.Args(programs=programs), case("The answer is 42."))
+    assert finding.text == f"{results} The final answer of this response is 42: {agreement}."
+    assert (finding.supports, finding.votes) == (supports, votes)
+
+
+async def test_words_are_no_wrong_number(tool):
+    """What a sentence says is read, and one without a number is silent, not contradicted."""
+    args = tool.Args(programs=["print(12)"])
+    assert (await tool.run(args, case("Ann now has 12 apples."))).supports is True
+    assert (await tool.run(args, case("Ask at the till."))).supports is None
 
 
 async def test_one_program_runs_once_for_all_responses(tool):

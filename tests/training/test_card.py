@@ -11,6 +11,7 @@ from anyprefer.types import (
     REFERENCE,
     Attempt,
     Candidate,
+    Criterion,
     Critique,
     Cut,
     PreferencePair,
@@ -18,8 +19,11 @@ from anyprefer.types import (
     Prompts,
     Reply,
     Review,
+    Ruling,
+    Shortfall,
     Side,
     Task,
+    find_differences,
 )
 
 
@@ -30,6 +34,13 @@ def record(name, *, chosen=None, models=("openai:big", "openai:small"), **fields
     return PreferenceRecord(
         task=Task(id=name, prompt=f"{name}?"), status="accepted", attempts=(attempt,), best_attempt=0, **fields
     )
+
+
+def referenced(name, chosen, rejected, reference, certainty=None):
+    pair = PreferencePair(chosen=side(0, chosen, None), rejected=side(1, rejected, None), certainty=certainty)
+    one = record(name)
+    attempt = one.best.model_copy(update={"pair": pair})
+    return one.model_copy(update={"task": Task(id=name, prompt="2 + 2?", reference=reference), "attempts": (attempt,)})
 
 
 def card(tmp_path, *records):
@@ -83,6 +94,63 @@ def test_references_are_nobodys_answers(tmp_path):
     text = card(tmp_path, record("a", chosen=Side(origin=REFERENCE, output=Reply.of("yes"))))
     assert "| Chosen responses written by | the task's reference (1) |" in text
     assert "| unknown: no judge saw 1 chosen responses | 1 |" in text
+
+
+def test_references_count_what_they_confirm_with_an_interval(tmp_path):
+    answers = [("Answer: 4", "Answer: 5")] * 3 + [
+        ("Answer: 5", "Answer: 4"),
+        ("Answer: 4", "Nobody can say for sure what it makes."),
+    ]
+    records = [referenced(str(i), *sides, "4") for i, sides in enumerate(answers)]
+    essay = "Because two and two, put side by side on a table, are seen to be as many as the legs of a dog."
+    text = card(tmp_path, *records, referenced("essay", "yes", "no", essay), record("none"))
+    part = text.split("## What the references say")[1].split("## Distribution")[0]
+    assert "6 of 7 pairs are of tasks with a reference." in part
+    assert "| chosen | 4 | 1 | 1 |\n| rejected | 1 | 3 | 2 |" in part
+    assert r"Right against wrong: 3 of 4, 75.0 % \[30.1, 95.4\] (95 % interval) of the pairs that the references decide." in part
+    assert "1 reference is free text, which decides nothing." in part
+
+
+def test_a_chosen_reference_is_no_confirmation(tmp_path):
+    chosen = Side(origin=REFERENCE, output=Reply.of("4"))
+    one = record("a", chosen=chosen).model_copy(update={"task": Task(id="a", prompt="2 + 2?", reference="4")})
+    assert "1 chosen side is the reference itself." in card(tmp_path, one)
+    assert "| chosen | 0 | 0 | 0 |" in card(tmp_path, one)
+
+
+def test_without_references_or_votes_the_card_has_no_word_of_them(tmp_path):
+    text = card(tmp_path, record("a"))
+    assert "references say" not in text
+    assert "| Certainty |" not in text
+
+
+def test_certainty_is_tabled_with_what_references_say(tmp_path):
+    votes = [(1.0, "5"), (1.0, "6"), (0.8, "5"), (0.6, "4"), (0.5, "5")]
+    records = [
+        referenced(str(i), "Answer: 4", f"The answer is {wrong}", "4", certainty) for i, (certainty, wrong) in enumerate(votes)
+    ]
+    text = card(tmp_path, *records, record("none"))
+    rows = text.split("| Certainty | Pairs | Right against wrong, by the references |\n| --- | --- | --- |\n")[1].split("\n\n")[0]
+    assert rows.splitlines() == [
+        r"| 100 % | 2 | 2 of 2, 100.0 % \[34.2, 100.0\] |", r"| 80 % to below 100 % | 1 | 1 of 1, 100.0 % \[20.7, 100.0\] |",
+        r"| 60 % to below 80 % | 1 | 0 of 1, 0.0 % \[0.0, 79.3\] |", r"| below 60 % | 1 | 1 of 1, 100.0 % \[20.7, 100.0\] |",
+        "| nobody voted | 1 | none decided |",
+    ]  # fmt: skip
+
+
+def test_criteria_grades_and_reasons_are_counted(tmp_path):
+    criterion = Criterion(text="names the unit")
+    rulings = Ruling(criterion=criterion, met=True), Ruling(criterion=criterion, met=False)
+    best = record("a").best
+    pair = best.pair.model_copy(update={"differences": find_differences(rulings[:1], rulings[1:])})
+    graded = best.model_copy(update={"pair": pair, "critique": Critique(analysis="x", score=7.5, grades=(9, 2))})
+    why = best.model_copy(update={"pair": None, "shortfall": Shortfall(reasons=("all_wrong", "no_answer"), text="No.")})
+    refused = record("b").model_copy(update={"status": "exhausted", "attempts": (why,), "best_attempt": None})
+    text = card(tmp_path, record("a").model_copy(update={"attempts": (graded,)}), refused, record("c"))
+    assert "| Differ in criteria of the rubric | 1 of 2 pairs |" in text
+    assert "| Critic's grades, mean | chosen 9, rejected 2 |" in text
+    assert "| Tasks without a pair, by reason | all wrong 1 |" in text
+    assert "| Reward, rounded | Pairs |" in text
 
 
 def test_pairs_that_were_judged_on_a_shortened_text_are_counted_by_the_round_that_made_them(tmp_path):

@@ -8,10 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lineage import side
+from typer.testing import CliRunner
 
 from anyprefer.analysis.dataset import load_dataset
 from anyprefer.applications.text import TextApplication
+from anyprefer.cli import app
 from anyprefer.config import Recipe
+from anyprefer.data.pairs import read_preferences
 from anyprefer.data.records import RecordFile
 from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import ConfigError, DataError, RunFolderError
@@ -250,6 +253,68 @@ def test_no_pair_says_how_many_of_what_and_what_to_do(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def certain(name, certainty, **fields):
+    """A record whose pair has votes behind it."""
+    one = record(name, **fields)
+    pair = one.attempts[0].pair.model_copy(update={"certainty": certainty})
+    return one.model_copy(update={"attempts": (one.attempts[0].model_copy(update={"pair": pair}),)})
+
+
+@pytest.mark.parametrize("layout", FORMATS)
+def test_least_certainty_leaves_out_and_counts_pairs_with_fewer_votes_and_with_none(tmp_path, layout):
+    records = [
+        certain("all", 1.0),
+        certain("most", 0.8),
+        certain("split", 0.6),
+        record("none"),
+        certain("exhausted", 1.0, status="exhausted"),
+    ]
+    run = make_run(tmp_path / "run", records)
+    summary = export_pairs(run, tmp_path / "out", layout, min_certainty=0.8)
+    assert (summary.num_rows, summary.uncertain, summary.unverified) == (2, 1, 1)
+    assert load(tmp_path / "out", layout)["certainty"][:] == [1.0, 0.8]
+    whole = export_pairs(run, tmp_path / "whole", layout)
+    assert (whole.num_rows, whole.uncertain, whole.unverified) == (4, 0, 0)
+    assert load(tmp_path / "whole", layout)["certainty"][:] == [1.0, 0.8, 0.6, None]
+    assert [pair.columns["certainty"] for pair in read_preferences(tmp_path / "whole")][:2] == [1.0, 0.8]
+    assert summary.lines()[1] == "left out: 1 less certain, 1 that nobody voted on"
+
+
+@pytest.mark.parametrize("layout", FORMATS)
+def test_certainty_of_pairs_that_nobody_voted_on_is_a_number_that_is_missing(tmp_path, layout):
+    export_pairs(make_run(tmp_path / "run", [record("a")]), tmp_path / "out", layout)
+    data = load(tmp_path / "out", layout)
+    assert data.features["certainty"].dtype == "float64"
+    assert data["certainty"][:] == [None]
+
+
+@pytest.mark.parametrize("least", [0, -0.5, 1.01, float("nan")])
+def test_least_certainty_is_a_share(tmp_path, least):
+    with pytest.raises(ConfigError, match=r"least certainty .*: give a share of the votes above 0 and up to 1"):
+        export_pairs(make_run(tmp_path / "run", [certain("a", 1.0)]), tmp_path / "out", min_certainty=least)
+
+
+def test_no_certain_pair_says_so(tmp_path):
+    with pytest.raises(DataError, match=r"lower the least certainty 0\.9, which 2 pairs do not have"):
+        export_pairs(make_run(tmp_path / "run", [certain("a", 0.8), record("b")]), tmp_path / "out", min_certainty=0.9)
+
+
+def test_command_says_what_was_left_out_and_what_references_confirm(tmp_path):
+    answered = {"chosen": "Answer: 4", "rejected": "Answer: 5"}
+    tasks = [Task(id=name, prompt="2 + 2?", reference="4") for name in ("a", "b")]
+    run = make_run(tmp_path / "run", [certain("a", 1.0, task=tasks[0], **answered), record("b", task=tasks[1], **answered)])
+    result = CliRunner().invoke(app, ["export", str(run), "--to", str(tmp_path / "out"), "--min-certainty", "0.5"])
+    first, *others = result.stdout.splitlines()
+    assert first.startswith("1 pairs -> ")
+    assert others[0] == "left out: 0 less certain, 1 that nobody voted on"
+    assert others[1].split("; ") == [
+        "by the references: chosen 1 right, 0 wrong, 0 undecided", "rejected 1 wrong, 0 right, 0 undecided",
+        "1 of 1 decided pairs are right against wrong",
+    ]  # fmt: skip
+    whole = CliRunner().invoke(app, ["export", str(run), "--to", str(tmp_path / "out"), "--json"])
+    assert json.loads(whole.stdout)["references"]["right_against_wrong"] == 2
+
+
 @pytest.mark.parametrize("first", FORMATS)
 @pytest.mark.parametrize("second", FORMATS)
 def test_earlier_export_is_replaced_as_a_whole(tmp_path, first, second):
@@ -349,7 +414,8 @@ def test_earlier_export_comes_back_when_the_new_one_cannot_take_its_place(tmp_pa
     ("sections", "words"),
     [
         ({}, ["a judge scored", "Chosen is the answer ranked 1, rejected the answer ranked last"]),
-        ({"tools": {"names": ["calculator"]}}, ["a judge with tools scored"]),
+        ({"tools": {"names": ["calculator"]}}, ["the answers were ranked by what tools found, then by a judge's scores"]),
+        ({"tools": {"names": ["calculator"]}, "pair": {"require": "none"}}, ["a judge with tools scored"]),
         ({"pair": {"chosen": "reference"}}, ["Chosen is the task's reference answer, rejected the answer ranked last"]),
         ({"pair": {"chosen_rank": 3, "rejected_rank": 5}}, ["ranked 3, rejected the answer ranked 5"]),
     ],

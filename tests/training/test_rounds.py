@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("trl", reason="needs the extra train")
 pytestmark = pytest.mark.filterwarnings("default")  # torch and transformers warn about themselves
 
-from loopback import LoopbackModel, recipe_data  # noqa: E402
+from loopback import LoopbackModel, recipe_data, title_of  # noqa: E402
 from rich.console import Console  # noqa: E402
 from tiny_model import save_tiny_model  # noqa: E402
 
@@ -22,7 +22,15 @@ from anyprefer.errors import ConfigError, DataError, TrainingError  # noqa: E402
 from anyprefer.recipes import parse_recipe  # noqa: E402
 from anyprefer.runs.progress import Progress  # noqa: E402
 from anyprefer.training.dpo import PairTrainer  # noqa: E402
-from anyprefer.training.rounds import Metric, Round, Rounds, RoundsState, correlate, surrogate_correlation  # noqa: E402
+from anyprefer.training.rounds import (  # noqa: E402
+    Metric,
+    Round,
+    Rounds,
+    RoundsState,
+    correlate,
+    serve_trained,
+    surrogate_correlation,
+)
 from anyprefer.types import Task  # noqa: E402
 
 
@@ -42,12 +50,15 @@ def serve(recipe: Recipe, adapter: Path, folder: Path) -> str:
     return f"openai:tuned-{folder.name}"
 
 
-def make(folder: Path, base: Path, url: str, scores: dict[str, float] | None = None, **rounds: Any) -> Rounds:
+def make(folder: Path, base: Path, url: str, scores: dict[str, float] | None = None, **settings: Any) -> Rounds:
+    """Rounds of a recipe; settings that are tables are sections of it, the others are those of `[rounds]`."""
+    sections = {name: value for name, value in settings.items() if isinstance(value, dict)}
+    rounds = {name: value for name, value in settings.items() if name not in sections}
     tasks = folder / "tasks.jsonl"
     folder.mkdir(exist_ok=True)
     tasks.write_text("".join(json.dumps({"id": f"t{i}", "prompt": f"question {i}"}) + "\n" for i in range(12)))
     training = {"model": str(base), "lora": {"rank": 2, "alpha": 4}, "batch_size": 2, "learning_rate": 1e-3, "save_steps": 1}
-    recipe = parse_recipe(recipe_data(url, rounds={"count": 2, **rounds}, training=training))
+    recipe = parse_recipe(recipe_data(url, rounds={"count": 2, **rounds}, training=training, **sections))
 
     def evaluate(recipe: Recipe, where: Path) -> Metric:
         score = (scores or {})[recipe.target.model]
@@ -83,6 +94,52 @@ def test_the_trained_model_is_the_next_target(server: LoopbackModel, base: Path,
     assert (settings["start"], settings["reference"]) == (str(tmp_path / "out" / str(first.trained)), "first")
     one, two = adapters(tmp_path)
     assert one != two
+
+
+def test_a_judge_that_is_the_target_is_the_trained_model_in_the_next_round(
+    server: LoopbackModel, base: Path, tmp_path: Path
+) -> None:
+    make(tmp_path, base, server.url, judge={"model": "target", "base_url": None}).run()
+    for number, model in ((1, "openai:m"), (2, "openai:tuned-round-1")):
+        records = RecordFile(tmp_path / "out" / f"round-{number}" / "run" / "records.jsonl")
+        assert {name for record in records for name in record.models.values()} == {f"{model}@{server.url}"}
+    scored = [body["model"] for body in server.requests if title_of(body) == "ScoreSheet"]
+    assert list(dict.fromkeys(scored)) == ["m", "tuned-round-1"]
+
+
+def test_a_judge_of_its_own_stays_the_same_in_every_round(server: LoopbackModel, base: Path, tmp_path: Path) -> None:
+    make(tmp_path, base, server.url).run()
+    assert {body["model"] for body in server.requests if title_of(body) == "ScoreSheet"} == {"m"}
+
+
+def test_vllm_serves_the_trained_adapter_in_the_next_round(server: LoopbackModel, base: Path, tmp_path: Path) -> None:
+    """To the target and to every role that is the target, loaded once for both."""
+    server.adapters = {}
+    server.before = lambda body: 404 if body["model"] not in ("org/base", *(server.adapters or ())) else None
+    sections = {"target": {"model": "vllm:org/base"}, "judge": {"model": "target", "base_url": None}}
+    work = make(tmp_path, base, server.url, **sections)
+    work.serve = None
+    state = work.run()
+    adapter = tmp_path / "out" / "round-1" / "training" / "adapter"
+    assert state.rounds[1].target == f"vllm:{adapter}"
+    assert list(server.adapters.values()) == [str(adapter)]
+    (name,) = server.adapters
+    asked = {title_of(body): body["model"] for body in server.requests if body["model"] != "org/base"}
+    assert asked == dict.fromkeys((None, "ScoreSheet", "PairReview"), name)
+    assert models_of(tmp_path, 2) == {f"vllm:{adapter}@{server.url}"}
+    assert not list((tmp_path / "out").rglob("*.gguf"))
+
+
+def test_a_trained_model_is_served_where_its_kind_can_be(server: LoopbackModel, base: Path, tmp_path: Path) -> None:
+    """A vLLM server of one's own takes adapters too; the endpoint of another provider has nothing to do with a trained model."""
+    adapter = tmp_path / "adapter"
+    local = parse_recipe({"name": "x", "target": {"model": "vllm:org/base"}, "judge": {"model": "target"}})
+    assert serve_trained(local, adapter, tmp_path) == f"vllm:{adapter}"
+    work = make(tmp_path, base, server.url, prices={"openai:m": {"prompt_usd": 1.0, "completion_usd": 2.0}})
+    here = work._with_target("llamacpp:/trained.gguf")
+    assert (here.target.base_url, here.prices) == (None, work.recipe.prices)
+    there = work._with_target("openai:tuned")
+    assert (there.target.base_url, there.prices["openai:tuned"]) == (server.url, work.recipe.prices["openai:m"])
 
 
 def test_a_target_that_cannot_be_trained_costs_no_call(server: LoopbackModel, base: Path, tmp_path: Path) -> None:

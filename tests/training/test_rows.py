@@ -2,6 +2,7 @@ import hashlib
 import json
 
 import pytest
+from lineage import CARRIED
 
 from anyprefer.applications.text import TextApplication
 from anyprefer.data.pairs import is_exported
@@ -12,6 +13,7 @@ from anyprefer.types import (
     REFERENCE,
     Attempt,
     Candidate,
+    Criterion,
     Critique,
     Evidence,
     Finding,
@@ -25,10 +27,12 @@ from anyprefer.types import (
     Reasoning,
     Reply,
     Review,
+    Ruling,
     Side,
     Task,
     Text,
     ToolCall,
+    find_differences,
 )
 
 TEXT = TextApplication()
@@ -89,6 +93,9 @@ def test_row_holds_the_original_prompt_the_pair_and_its_lineage():
         "rejected_score": 2.0,
         "margin": 7.5,
         "certainty": 0.75,
+        "differences": "",
+        "chosen_grade": None,
+        "rejected_grade": None,
         "reward": 8.0,
         "review": "",
         "reference": "42",
@@ -113,6 +120,27 @@ def test_conversation_stays_a_conversation():
     messages = (Message(role="system", content="s"), Message(role="user", content="u"))
     row = preference_row(record().model_copy(update={"task": Task(prompt=messages)}), TEXT)
     assert row["prompt"] == [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
+
+
+def test_criteria_and_grades_are_the_sides_own():
+    criterion = Criterion(text="names the unit")
+    rulings = Ruling(criterion=criterion, met=True), Ruling(criterion=criterion, met=None)
+    pair = ATTEMPT.pair.model_copy(update={"differences": find_differences(rulings[:1], rulings[1:])})
+    graded = ATTEMPT.model_copy(update={"pair": pair, "critique": Critique(analysis="a", score=7.25, grades=(9, 2.5))})
+    row = preference_row(record(attempts=(NO_PAIR, graded)), TEXT)
+    assert json.loads(row["differences"])[0]["rejected"]["met"] is None
+    assert (row["chosen_grade"], row["rejected_grade"], row["reward"]) == (9, 2.5, 7.25)
+    swapped = preference_row(record(attempts=(NO_PAIR, graded), review=Review(decision="swap")), TEXT)
+    assert (swapped["chosen_grade"], swapped["rejected_grade"], swapped["differences"]) == (2.5, 9, "")
+    edited = preference_row(record(attempts=(NO_PAIR, graded), review=Review(decision="edit", chosen="43")), TEXT)
+    assert (edited["chosen_grade"], edited["rejected_grade"]) == (None, 2.5)
+
+
+def test_findings_of_earlier_rounds_stand_behind_a_pooled_pair():
+    row = preference_row(CARRIED, TEXT)
+    found = {one["call"]["candidate"]: one["finding"]["content"] for one in json.loads(row["evidence"])}
+    assert found == {0: "6*7 = 42", 1: "6*7 = 41", 2: "nothing to check", 4: "6*7 = 44"}
+    assert (row["chosen_model"], row["rejected_model"]) == ("openai:big", "openai:small")
 
 
 LINEAGE = ("origin", "model", "score")

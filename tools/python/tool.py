@@ -30,8 +30,8 @@ MAX_CHARS = 100_000
 """Characters of a response that are read, from its end; far beyond any reply's token limit."""
 MAX_PROGRAMS = 256
 """Results of programs that are kept for other responses."""
-MAX_VOTES = 8
-"""Programs of one call."""
+MAX_VOTES = 16
+"""Programs of one call; those of three rounds at five a round fit."""
 
 _HARNESS = Path(__file__).with_name("harness.py")
 _CODE_SIGN = re.compile(r"^(?:async def|def|class|import|from|for|while|print|assert)\b", re.MULTILINE)
@@ -48,6 +48,7 @@ class PythonTool(Tool["PythonTool.Args", "PythonTool.Options"]):
         "use it when the answer can be computed or is code."
     )
     scope = "candidate"
+    verifies = True
     examples = (
         Example(
             "A shop sells pens at $3 each. Tom buys 4 pens and pays with a $20 note. How much change does he get?",
@@ -145,7 +146,9 @@ class PythonTool(Tool["PythonTool.Args", "PythonTool.Options"]):
             )
         is_complete = candidate.ending != "cut"
         return compare_results(
-            printed, await asyncio.to_thread(final_answer, candidate.text[-MAX_CHARS:], is_complete=is_complete)
+            printed,
+            await asyncio.to_thread(final_answer, candidate.text[-MAX_CHARS:], is_complete=is_complete),
+            len(programs),
         )
 
     def _result(self, outcome: Outcome) -> str | None:

@@ -1,10 +1,11 @@
 """What the outcome of a program says about a response, in words and as a verdict.
 
-Programs vote. One program that works out another answer may be wrong itself, so a response is supported where more than half
-of them agree with it, contradicted where more than half differ, and undecided where they are split: a verdict on half the
-votes would call a response wrong, or right, on no more grounds than the contrary. A response without a final answer gives
-nothing to vote on. Tests do not vote: one that fails decides, and so does a limit that they run into. Code without tests is
-wrong where it raises an exception, and not where the sandbox forbids what it does or cuts it short.
+Programs vote. One program that works out another answer may be wrong itself, so there is a result only where more than half of
+all that were asked for print the same one; those that fail count, since an answer that most programs do not reach is known by
+none. A response that states the result is supported, one that states another answer contradicted, and without a result nothing
+is decided. A response without a final answer gives nothing to vote on. Tests do not vote: one that fails decides, and so does
+a limit that they run into. Code without tests is wrong where it raises an exception, and not where the sandbox forbids what it
+does or cuts it short.
 """
 
 import re
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from anyprefer.errors import ToolError
-from anyprefer.tools.answers import same_answer
+from anyprefer.tools.answers import answer_like, same_answer
 from anyprefer.tools.python.sandbox_process import Limits, Outcome
 from anyprefer.types import Finding
 
@@ -33,19 +34,22 @@ class Failure(NamedTuple):
     """Whether the program may be blamed; False where the sandbox forbids what it does or gives it no input."""
 
 
-def compare_results(printed: Sequence[str], stated: str | None) -> Finding:
+def compare_results(printed: Sequence[str], stated: str | None, count: int) -> Finding:
     """Compare what programs printed with a response's final answer; votes are the programs that agree with it.
 
     Args:
         printed: A result for each program that gave one, at least one.
         stated: The response's final answer; None where it states none.
+        count: Programs that were run, those that gave no result included.
     """
-    found = _describe_results(printed)
+    groups = _group_results(printed)
+    found, stated = _describe_results(groups, count), answer_like(stated, groups[0][0])
     if stated is None:
         return Finding(content=f"{found} This response states no final answer.")
-    votes, count = sum(same_answer(stated, result) for result in printed), len(printed)
+    votes = next((number for result, number in groups if same_answer(stated, result)), 0)
     content = f"{found} The final answer of this response is {quote(stated)}: {_describe_votes(votes, count)}."
-    return Finding(content=content, supports=None if 2 * votes == count else 2 * votes > count, votes=(votes, count))
+    is_decided = 2 * groups[0][1] > count
+    return Finding(content=content, supports=2 * votes > count if is_decided else None, votes=(votes, count))
 
 
 def judge_run(outcome: Outcome, limits: Limits, *, is_python: bool) -> Finding:
@@ -121,11 +125,24 @@ def quote(text: str) -> str:
     return shown if len(shown) <= MAX_QUOTE else f"{shown[:MAX_QUOTE]}..."
 
 
-def _describe_results(printed: Sequence[str]) -> str:
-    if len(printed) == 1:
-        return f"A program written for this task prints {quote(printed[0])}."
-    quoted = [quote(result) for result in printed]
-    return f"Programs written for this task print {', '.join(quoted[:-1])} and {quoted[-1]}."
+def _group_results(printed: Sequence[str]) -> list[tuple[str, int]]:
+    """Each different result with the number of programs that print it, the most frequent first."""
+    counts: dict[str, int] = {}
+    for result in printed:
+        known = next((other for other in counts if same_answer(other, result)), result)
+        counts[known] = counts.get(known, 0) + 1
+    return sorted(counts.items(), key=lambda item: -item[1])
+
+
+def _describe_results(groups: Sequence[tuple[str, int]], count: int) -> str:
+    if count == 1:
+        return f"A program written for this task prints {quote(groups[0][0])}."
+    (first, most), *rest = groups
+    told = [f"{most} of {count} programs written for this task {'prints' if most == 1 else 'print'} {quote(first)}"]
+    told += [f"{number} {'prints' if number == 1 else 'print'} {quote(result)}" for result, number in rest]
+    failed = count - sum(number for _, number in groups)
+    told += [f"{failed} {'gives' if failed == 1 else 'give'} no result"] * (failed > 0)
+    return f"{', '.join(told)}."
 
 
 def _describe_votes(votes: int, count: int) -> str:

@@ -9,7 +9,7 @@ const CHOICES = {
   failure: (row) => (row.failure === undefined ? [] : [row.failure]),
 };
 
-const RANGES = ["reward", "margin"];
+const RANGES = ["reward", "margin", "certainty"];
 
 const orDash = (value) => (value === undefined ? "–" : show(value));
 
@@ -24,6 +24,10 @@ const COLUMNS = [
   { name: "Status", cell: (row) => badge(row.status) },
   { name: "Reward", sort: "reward", kind: "number", has: (row) => row.reward !== undefined, cell: (row) => orDash(row.reward) },
   { name: "Margin", sort: "margin", kind: "number", cell: (row) => orDash(row.margin) },
+  {
+    name: "Certainty", sort: "certainty", kind: "number optional", has: (row) => row.certainty !== undefined,
+    cell: (row) => (row.certainty === undefined ? "–" : `${show(row.certainty)} %`),
+  },
   { name: "Scores", sort: "chosen", kind: "number optional", cell: scoresOf },
   { name: "Rounds", sort: "rounds", kind: "number", cell: (row) => String(row.rounds) },
   { name: "Tools", kind: "optional", has: (row) => row.tools.length > 0, cell: (row) => row.tools.join(", ") },

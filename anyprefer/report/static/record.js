@@ -32,7 +32,7 @@ function outcomeFacts(record, row) {
   const pair = pairAfterReview(best?.pair, record.review) || best?.pair;
   return facts([
     ["Status", badge(record.status)],
-    ["Reward", best ? (best.critique.score === null ? "none" : `${best.critique.score} of 10`) : null],
+    ["Reward", best ? (best.critique.score === null ? "none" : `${show(best.critique.score)} of 10`) : null],
     ["Margin", pair ? show(marginOf(pair)) : "no pair"],
     ["Certainty", pair ? certaintyName(pair.certainty) : null],
     ["Rounds", `${record.attempts.length}${best ? `, kept round ${best.round + 1}` : ""}`],
@@ -50,7 +50,8 @@ function noPairView(record) {
   if (record.error || record.best_attempt !== null) return null;
   const last = record.attempts.at(-1);
   return make("section", { class: "warning", "aria-label": "No pair" },
-    make("h4", {}, "No round made a pair"), last ? textBlock(plain(last.critique.analysis)) : null);
+    make("h4", {}, "No round made a pair"), last ? textBlock(plain(last.shortfall?.text || last.critique.analysis)) : null,
+    last?.shortfall ? make("p", { class: "note" }, reasonsText(last.shortfall)) : null);
 }
 
 function reviewView(review) {
@@ -82,6 +83,7 @@ function pairView(record) {
   return [
     make("div", { class: "pair" }, sideView(record, pair.chosen, "Chosen", chosen),
       sideView(record, pair.rejected, "Rejected", rejected)),
+    differenceList(pair.differences),
     critiqueView(best.critique, record.review),
   ];
 }

@@ -60,7 +60,8 @@ const evidenceList = (items) => (items.length ? make("ul", { class: "plain" }, i
 const SIDES = ["chosen", "rejected"];
 
 function roleIn(attempt, candidate) {
-  return SIDES.find((side) => attempt.pair && isCandidate(attempt.pair[side].origin, attempt, candidate.index));
+  const round = candidate.round ?? attempt.round;
+  return SIDES.find((side) => attempt.pair && isCandidate(attempt.pair[side].origin, round, candidate.index));
 }
 
 function candidateNotes(candidate) {
@@ -76,18 +77,34 @@ function thoughtsView(output) {
 function scoreText(verdict) {
   if (!verdict) return " not scored";
   const singles = verdict.scores.length > 1 ? ` (single scores ${verdict.scores.map((score) => show(score)).join(", ")})` : "";
-  return ` scored ${show(verdict.score)} of 10${singles}`;
+  return ` scored ${show(verdict.score)} of 10${verdict.by_reference ? " by the reference" : ""}${singles}`;
+}
+
+function rulingList(rulings) {
+  if (!rulings?.length) return null;
+  const items = rulings.map((one) => make("li", { dir: "auto" }, plain(`${one.criterion.text}: ${rulingText(one)}`)));
+  return [make("h6", {}, "Criteria"), make("ul", { class: "plain" }, items)];
+}
+
+function differenceList(differences) {
+  if (!differences?.length) return null;
+  const items = differences.map(({ criterion, chosen, rejected }) => make("li", { dir: "auto" },
+    plain(`${criterion.text}: chosen ${rulingText(chosen)}, rejected ${rulingText(rejected)}`)));
+  return [make("h5", {}, "Criteria on which they differ"), make("ul", { class: "plain" }, items)];
 }
 
 function candidateView(candidate, attempt) {
   const verdict = attempt.verdicts.find((one) => one.candidate === candidate.index);
   const role = roleIn(attempt, candidate);
-  return make("section", { class: "candidate", "aria-label": responseName(candidate.index) },
-    make("h5", {}, `Response ${candidate.index + 1}`, role ? make("span", { class: `badge ${role}` }, role) : null,
+  const isEarlier = (candidate.round ?? attempt.round) !== attempt.round;
+  const name = `${responseName(candidate.index)}${isEarlier ? ` of round ${candidate.round + 1}` : ""}`;
+  return make("section", { class: "candidate", "aria-label": name },
+    make("h5", {}, name.replace("r", "R"), role ? make("span", { class: `badge ${role}` }, role) : null,
       make("span", { class: "score" }, scoreText(verdict)),
       candidateNotes(candidate)),
     thoughtsView(candidate.output), textBlock(plain(textOf(candidate.output))),
     verdict?.analysis ? [make("h6", {}, "Judge"), textBlock(plain(verdict.analysis))] : null,
+    rulingList(verdict?.rulings),
     evidenceOf(attempt, candidate.index));
 }
 
@@ -96,8 +113,23 @@ function evidenceOf(attempt, index) {
   return found.length ? [make("h6", {}, "Evidence"), evidenceList(found)] : null;
 }
 
-function sharedEvidence(attempt) {
-  const known = new Set(attempt.candidates.map((candidate) => candidate.index));
+/** Responses of earlier rounds that this one judged, looked at or paired as well; records of before have none. */
+function earlierResponses(record, attempt) {
+  const sides = SIDES.map((side) => attempt.pair?.[side].origin.candidate);
+  const found = [...attempt.verdicts, ...attempt.evidence.map((item) => item.call)].map((one) => one.candidate);
+  const said = new Set([...found, ...sides]);
+  return record.attempts.flatMap((other) => other.candidates)
+    .filter(({ round, index }) => round !== undefined && round < attempt.round && said.has(index));
+}
+
+function earlierView(earlier, attempt) {
+  if (!earlier.length) return null;
+  const views = earlier.map((candidate) => candidateView(candidate, attempt));
+  return [make("h5", {}, "Responses of earlier rounds"), make("div", { class: "candidates" }, views)];
+}
+
+function sharedEvidence(attempt, earlier) {
+  const known = new Set([...attempt.candidates, ...earlier].map((candidate) => candidate.index));
   const found = attempt.evidence.filter((item) => !known.has(item.call.candidate));
   return found.length ? [make("h5", {}, "Evidence on the task"), evidenceList(found)] : null;
 }
@@ -116,30 +148,42 @@ function pairLine(pair) {
 }
 
 /** A side that is none of the round's responses: the task's reference, or a response of another round. */
-function foreignSides(record, attempt) {
+function foreignSides(record, attempt, earlier) {
   const { pair, candidates } = attempt;
-  const isForeign = (name) => !candidates.some(({ index }) => isCandidate(pair[name].origin, attempt, index));
+  const isForeign = (name) => ![...candidates, ...earlier]
+    .some(({ index, round }) => isCandidate(pair[name].origin, round ?? attempt.round, index));
   return SIDES.filter((name) => pair && isForeign(name)).map((name) => [
     make("h6", {}, `The ${name} side is `, plain(sideName(record, pair[name]))), textBlock(plain(textOf(pair[name].output))),
   ]);
 }
 
-const rewardText = (critique) => (critique.score === null ? "no reward" : `reward ${critique.score} of 10`);
+function rewardText({ score, grades }) {
+  if (score === null) return "no reward";
+  return `reward ${show(score)} of 10${grades ? `, grades: chosen ${show(grades[0])}, rejected ${show(grades[1])}` : ""}`;
+}
 
-function roundView(record, attempt, earlier, isKept) {
+function shortfallView(shortfall) {
+  if (!shortfall) return null;
+  return [make("h5", {}, `What stood in the way: ${reasonsText(shortfall)}`), textBlock(plain(shortfall.text))];
+}
+
+function roundView(record, attempt, before, isKept) {
+  const earlier = earlierResponses(record, attempt);
   const version = attempt.prompts.version ? `, prompts rewritten ${count(attempt.prompts.version, "time")}` : "";
   return make("details", { class: "round", open: isKept },
     make("summary", {}, make("h4", {}, `Round ${attempt.round + 1}`),
       ` ${rewardText(attempt.critique)}, ${count(attempt.candidates.length, "response")}${version}`,
       isKept ? make("span", { class: "badge good" }, "kept") : null),
-    guidance("target", attempt.prompts.target, earlier?.prompts.target),
-    guidance("judge", attempt.prompts.judge, earlier?.prompts.judge),
+    guidance("target", attempt.prompts.target, before?.prompts.target),
+    guidance("judge", attempt.prompts.judge, before?.prompts.judge),
     toolCalls(attempt.tool_calls),
-    sharedEvidence(attempt),
+    sharedEvidence(attempt, earlier),
     attempt.knowledge ? [make("h5", {}, "Knowledge drawn from the evidence"), textBlock(plain(attempt.knowledge.text))] : null,
     make("h5", {}, "Responses"),
     make("div", { class: "candidates" }, attempt.candidates.map((candidate) => candidateView(candidate, attempt))),
+    earlierView(earlier, attempt),
     cutList(attempt.cuts || []),
-    make("p", {}, pairLine(attempt.pair)), foreignSides(record, attempt),
+    make("p", {}, pairLine(attempt.pair)), foreignSides(record, attempt, earlier), differenceList(attempt.pair?.differences),
+    shortfallView(attempt.shortfall),
     make("h5", {}, `Critique: ${rewardText(attempt.critique)}`), textBlock(plain(attempt.critique.analysis)));
 }

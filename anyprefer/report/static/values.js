@@ -58,36 +58,42 @@ function editedSide(output, side, other) {
 /** The pair as a reviewer left it; null where it was turned down or never made. */
 function pairAfterReview(pair, review) {
   if (!pair || !review || review.decision === "accept") return pair;
-  if (review.decision === "swap") return { chosen: pair.rejected, rejected: pair.chosen, certainty: null };
+  if (review.decision === "swap") return { chosen: pair.rejected, rejected: pair.chosen, certainty: null, differences: [] };
   if (review.decision === "reject") return null;
   const chosen = editedSide(review.chosen, pair.chosen, pair.rejected);
   const rejected = editedSide(review.rejected, pair.rejected, pair.chosen);
   const kept = chosen === pair.chosen && rejected === pair.rejected;
-  return { chosen, rejected, certainty: kept ? pair.certainty : null };
+  return { chosen, rejected, certainty: kept ? pair.certainty : null, differences: [] };
 }
 
 function marginOf({ chosen, rejected }) {
   return chosen.score === null || rejected.score === null ? null : chosen.score - rejected.score;
 }
 
-const isCandidate = (origin, attempt, index) => origin.kind === "candidate" && origin.round === attempt.round
-  && origin.candidate === index;
+const isCandidate = (origin, round, index) => origin.round === round && origin.candidate === index;
 
 function originName({ kind, candidate, round }) {
-  if (kind !== "candidate") return kind === "person" ? "a person" : "the task's reference";
+  if (kind !== "candidate") return { person: "a person", given: "given with the task" }[kind] || "the task's reference";
   return `response ${candidate + 1} of round ${round + 1}`;
 }
 
 /** Where a side comes from, which model wrote it, and how it ended where that needs a word. */
 function sideName(record, { origin }) {
   const candidates = record.attempts.flatMap((attempt) => attempt.candidates
-    .filter((candidate) => isCandidate(origin, attempt, candidate.index)));
+    .filter((candidate) => isCandidate(origin, attempt.round, candidate.index)));
   return [originName(origin), candidates[0]?.model, ENDINGS[candidates[0]?.ending]].filter(Boolean).join(", ");
 }
 
 const scoreName = (score) => (score === null ? "no score" : `scored ${show(score)} of 10`);
 
 const certaintyName = (certainty) => (certainty === null ? null : `${Math.round(100 * certainty)} %`);
+
+const reasonsText = (shortfall) => shortfall.reasons.map((reason) => reason.replaceAll("_", " ")).join(", ");
+
+function rulingText({ met, finding }) {
+  const name = met === null ? "unknown" : met ? "met" : "not met";
+  return finding ? `${name} (${finding})` : name;
+}
 
 /** What a finding says to a program; empty where it says nothing to one. */
 function findingName({ supports, votes, value }) {

@@ -1,14 +1,17 @@
 """A recipe's judge, and every wrapper around every way of judging."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from judge_example import CANDIDATES, TEXTS, judge, scores
+from judge_example import CANDIDATES, MATERIAL, TEXTS, judge, scores
 from loopback import LoopbackModel, prompt_of, responses_in
 
+from anyprefer.agents.judges.agreement import Agreement
 from anyprefer.agents.judges.aspects import Aspects
 from anyprefer.agents.judges.base import Judge, JudgeSetup
+from anyprefer.agents.judges.escalation import Escalation
 from anyprefer.agents.judges.listwise import ListwiseJudge
 from anyprefer.agents.judges.meta import MetaJudge
 from anyprefer.agents.judges.orderings import Orderings
@@ -16,22 +19,28 @@ from anyprefer.agents.judges.own_answer import OwnAnswer
 from anyprefer.agents.judges.panel import Panel
 from anyprefer.agents.judges.pointwise import PointwiseJudge
 from anyprefer.agents.judges.reference import ReferenceJudge
+from anyprefer.agents.judges.rubric import RubricJudge
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.errors import ConfigError
+from anyprefer.types import Criterion
 
 Wrap = Callable[[Judge, JudgeSetup], Judge]
 BASES: dict[str, Callable[[JudgeSetup], Judge]] = {
     "listwise": ListwiseJudge,
     "pointwise": PointwiseJudge,
     "reference": ReferenceJudge,
+    "rubric": RubricJudge,
 }
-LOOKS = {"listwise": 1, "pointwise": 3, "reference": 0}
+LOOKS = {"listwise": 1, "pointwise": 3, "reference": 0, "rubric": 3}
+RULED = replace(MATERIAL, rubric=(Criterion(text="is right"), Criterion(text="is short", weight=2)))
 WRAPPERS: dict[str, tuple[Wrap, int]] = {
     "panel": (lambda one, setup: Panel((one, one)), 2),
     "aspects": (lambda one, setup: Aspects(one, {"a": "x", "b": "y", "c": "z"}), 3),
     "meta": (lambda one, setup: MetaJudge(Panel((one, one)), setup.model, setup.prompts["meta"]), 2),
     "own_answer": (lambda one, setup: OwnAnswer(one, setup.model, setup.prompts["answer"], "sums"), 1),
     "panel of aspects": (lambda one, setup: Panel((Aspects(one, {"a": "x"}), one)), 2),
+    "agreement": (lambda one, setup: Agreement((one, Panel((one, one)))), 3),
+    "escalation": (lambda one, setup: Escalation(one, Panel((one, one)), 9.5), 3),
 }
 FURTHER = {"meta": 1, "own_answer": 1}
 
@@ -39,24 +48,24 @@ FURTHER = {"meta": 1, "own_answer": 1}
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 @pytest.mark.parametrize("base", BASES)
 def test_an_even_handed_judge_says_the_same_in_every_wrapper(model: LoopbackModel, base: str, wrapper: str) -> None:
-    plain = scores(judge(model, make=BASES[base], reference="exact"))
+    plain = scores(judge(model, RULED, make=BASES[base], reference="exact"))
     model.requests.clear()
-    (wrap, times), sizes = WRAPPERS[wrapper], list[int]()
+    (wrap, times), sizes = WRAPPERS[wrapper], list[tuple[int, int]]()
 
     def make(setup: JudgeSetup) -> Judge:
         wrapped = wrap(BASES[base](setup), setup)
-        sizes.append(wrapped.num_looks(len(CANDIDATES)))
+        sizes.append((wrapped.num_looks(len(CANDIDATES)), wrapped.num_calls(len(CANDIDATES))[1]))
         return wrapped
 
     calls = MemoryCalls()
-    verdicts = judge(model, make=make, reference="exact", calls=calls)
+    verdicts = judge(model, RULED, make=make, reference="exact", calls=calls)
     assert [verdict.candidate for verdict in verdicts] == [0, 1, 2]
     assert scores(verdicts) == plain
     steps = [call.site.step for call in calls.calls.values()]
     looks = sorted(int(step.partition("/")[2]) for step in steps if step.startswith("score/"))
     assert looks == list(range(LOOKS[base] * times))
-    assert sizes == [len(looks)]
     assert len(steps) == len(looks) + FURTHER.get(wrapper, 0)
+    assert sizes == [(len(looks), len(steps))]
 
 
 def test_orderings_wrap_what_shows_responses_together(model: LoopbackModel) -> None:
@@ -68,7 +77,7 @@ def test_orderings_wrap_what_shows_responses_together(model: LoopbackModel) -> N
     assert len(model.requests) == 6
 
 
-@pytest.mark.parametrize("base", ["pointwise", "reference"])
+@pytest.mark.parametrize("base", ["pointwise", "reference", "rubric"])
 @pytest.mark.parametrize("between", [None, *(name for name in WRAPPERS)])
 def test_orderings_of_what_shows_one_response_are_refused(model: LoopbackModel, base: str, between: str | None) -> None:
     def make(setup: JudgeSetup) -> Judge:

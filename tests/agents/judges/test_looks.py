@@ -7,9 +7,9 @@ import pytest
 from judge_example import CANDIDATES, MATERIAL, TEXTS, found, judge, scores
 from loopback import LoopbackModel, prompt_of, responses_in
 
+from anyprefer.agents.grading import weigh_digits
 from anyprefer.agents.judges.base import JudgeSetup
 from anyprefer.agents.judges.listwise import ListwiseJudge
-from anyprefer.agents.judges.looks import weigh_digits
 from anyprefer.backends.client import Completion
 from anyprefer.errors import MalformedReplyError
 from anyprefer.types import Candidate, Knowledge, Reply

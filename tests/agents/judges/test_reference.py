@@ -27,9 +27,25 @@ def test_a_reference_is_compared_by_its_answer(model: LoopbackModel) -> None:
     assert scores(judge(model, replace(MATERIAL, task=task), reference="exact")) == [1, 1, 10]
 
 
-def test_a_task_without_a_reference_is_an_error(model: LoopbackModel) -> None:
-    with pytest.raises(DataError, match="task 't' has no reference to judge by"):
-        judge(model, replace(MATERIAL, task=Task(id="t", prompt="Which?")), reference="exact")
+OPEN = replace(MATERIAL, task=Task(id="t", prompt="Which?", reference=" "))
+
+
+@pytest.mark.parametrize(("method", "requests"), [("listwise", 1), ("pointwise", 3), ("rubric", 4)])
+def test_a_task_without_a_reference_is_judged_by_the_method(model: LoopbackModel, method: str, requests: int) -> None:
+    by_reference = judge(model, reference="exact", method=method)
+    assert [(verdict.score, verdict.by_reference) for verdict in by_reference] == [(1, True), (10, True), (1, True)]
+    assert not model.requests
+    verdicts = judge(model, OPEN, reference="exact", method=method)
+    assert not any(verdict.by_reference for verdict in verdicts)
+    assert scores(verdicts) == scores(judge(model, OPEN, method=method))
+    assert len(model.requests) == 2 * requests
+
+
+def test_a_task_without_a_reference_is_an_error_where_nothing_else_judges(model: LoopbackModel) -> None:
+    assert scores(judge(model, reference="exact", method="reference")) == [1, 10, 1]
+    with pytest.raises(DataError, match=r"task 't' has no reference to judge by: add one, or set judge\.method"):
+        judge(model, OPEN, reference="exact", method="reference")
+    assert not model.requests
 
 
 def test_a_scorer_that_cannot_be_imported_is_an_error_at_the_start(model: LoopbackModel) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def built(method: str, **prompts: PromptFile) -> Callable[[JudgeSetup], Judge]:
     def make(setup: JudgeSetup) -> Judge:
         loaded = {name: load_prompt(file.path, file.placeholders) for name, file in prompts.items()}
         config = setup.config.model_copy(update={"method": method})
-        return build_judge(config=config, models=[setup.model], prompts={**setup.prompts, **loaded}, field=setup.field)
+        return build_judge(replace(setup, config=config, prompts={**setup.prompts, **loaded}))
 
     return make
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from anyprefer.analysis.findings import LISTED, Listed, Share, correlate_ranks
+from anyprefer.analysis.findings import LISTED, Listed, correlate_ranks
+from anyprefer.shares import Share
 
 
 def test_share_has_wilsons_interval() -> None:

@@ -40,9 +40,18 @@ def test_every_pair_is_scored_with_the_loops_own_question(server: LoopbackModel)
     assert found.low < 7.5
     assert (found.scores[0].id, found.scores[0].score) == ("t1", 3)
     assert found.scores[0].analysis.startswith("Preferred: good")
-    assert all("The preferred response is coherent and as correct as can be." in prompt_of(body) for body in server.requests)
+    assert all("Is everything that the preferred response states true" in prompt_of(body) for body in server.requests)
     assert "good 0" in prompt_of(server.requests[0])
     assert found.line().startswith("7.5 [")
+
+
+def test_a_critic_of_sides_scores_in_its_own_way(server: LoopbackModel) -> None:
+    server.replies["SideReview"] = lambda body, choice: {"analysis": "x", "grade": 9 if "good 0" in prompt_of(body) else 4}
+    found = score(server, pairs(2), critic={"method": "sides"})
+    rewards = {item.id: item.score for item in found.scores}
+    assert rewards == pytest.approx({"t0": 1 + 9 * 8 / 9 * 6 / 9, "t1": 1 + 9 * 3 / 9 * 6 / 9})
+    assert (found.histogram[6], found.histogram[3], sum(found.histogram.values())) == (1, 1, 2)
+    assert len(server.requests) == 4
 
 
 def test_sample_depends_on_the_seed_alone(server: LoopbackModel) -> None:

@@ -1,9 +1,13 @@
 """Labels beside trusted answers: right, wrong, the wrong way round, undecided."""
 
-import pytest
+from pathlib import Path
 
-from anyprefer.analysis.dataset import Dataset, TextPair
+import pytest
+from lineage import FROM_REFERENCE, TWO_GENERATORS
+
+from anyprefer.analysis.dataset import Dataset, TextPair, load_dataset
 from anyprefer.analysis.references import ReferenceAgreement, check_references, read_truth
+from anyprefer.data.records import RecordFile
 
 CHOICES = "Which planet is the largest?\nA. Mars\nB. Jupiter\nC. Venus"
 
@@ -58,6 +62,21 @@ def test_free_text_is_measured_by_overlap_and_never_called_wrong() -> None:
     assert found.overlap.chosen > found.overlap.rejected
     assert found.overlap.reversed.ids == ("3",)
     assert any("closer to the reference in only 0.0 %" in text for text in check(*[(far, near, reference)] * 9).warnings)
+
+
+@pytest.mark.parametrize("reference", ["4", "Because two and two, side by side on a table, are as many as the legs of a dog."])
+def test_a_chosen_reference_confirms_nothing_and_is_not_called_undecided(reference: str) -> None:
+    pair = TextPair("0", "How many?", reference, "Answer: 5", reference=reference, chosen_is_reference=True)
+    found = check_references(Dataset("d", (pair,)))
+    assert found is not None
+    assert (found.pairs, found.decided, found.chosen_right, found.undecided.total, found.overlap) == (1, 0, None, 0, None)
+
+
+def test_data_says_which_chosen_responses_are_references(tmp_path: Path) -> None:
+    with RecordFile(tmp_path / "records.jsonl") as records:
+        records.append(TWO_GENERATORS)
+        records.append(FROM_REFERENCE)
+    assert [pair.chosen_is_reference for pair in load_dataset(tmp_path).pairs] == [False, True]
 
 
 def test_without_references_there_is_no_result() -> None:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from anyprefer.agents.aggregator import notes_schema
-from anyprefer.agents.critic import review_schema
+from anyprefer.agents.critic import review_schema, side_schema
 from anyprefer.agents.judges.listwise import score_sheet
 from anyprefer.agents.judges.meta import MetaVerdict
 from anyprefer.agents.judges.pointwise import score_reply
@@ -23,7 +23,7 @@ from anyprefer.tools.schema_args import make_args
 from anyprefer.types import Message
 
 AGENTS = (
-    notes_schema(500), review_schema(400), score_sheet(5, 400, 1, 10), score_reply(400, 1, 10),
+    notes_schema(500), review_schema(400), side_schema(400, 0, 9), score_sheet(5, 400, 1, 10), score_reply(400, 1, 10),
     MetaVerdict, JointRewrite, JudgeRewrite, TargetRewrite,
 )  # fmt: skip
 

@@ -5,17 +5,18 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from loopback import LoopbackModel, recipe_data
 
 from anyprefer.backends import vllm
 from anyprefer.backends.calls import CallSite, MemoryCalls
 from anyprefer.backends.providers import Backends
-from anyprefer.backends.vllm import VllmModel, VllmServer
+from anyprefer.backends.vllm import VllmModel, VllmProvider, VllmServer
 from anyprefer.config import Recipe, VllmConfig
-from anyprefer.errors import ConfigError, ModelUnavailableError
+from anyprefer.errors import ConfigError, ModelFetchError, ModelUnavailableError
 from anyprefer.recipes import parse_recipe
 from anyprefer.types import Message
 
@@ -35,6 +36,12 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Started:
     monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
     monkeypatch.setattr(vllm, "POLL_SECONDS", 0.05)
     return lambda: [int(pid) for pid in pids.read_text().split()]
+
+
+@pytest.fixture
+def running() -> Iterator[LoopbackModel]:
+    with LoopbackModel() as server:
+        yield server
 
 
 def save_adapter(folder: Path, **values: object) -> Path:
@@ -112,6 +119,65 @@ async def test_without_vllm_the_fix_is_named(monkeypatch: pytest.MonkeyPatch) ->
     async with Backends(recipe("vllm:org/base")) as backends:
         with pytest.raises(ConfigError, match="no command `vllm`"):
             await backends.start()
+
+
+def save_weights(folder: Path, content: bytes) -> Path:
+    adapter = folder if folder.exists() else save_adapter(folder)
+    (adapter / "adapter_model.safetensors").write_bytes(content)
+    return adapter
+
+
+async def ask_running(server: LoopbackModel, model: str, **target: object) -> str:
+    """What a server that runs already is asked for under a role's model."""
+    data = recipe_data(server.url, target={"model": model, **target})
+    async with Backends(parse_recipe(data)) as backends:
+        await backends.client("target", MemoryCalls()).complete(ASK, CallSite("t", "target", 0, "x"))
+    return str(server.requests[-1]["model"])
+
+
+async def test_a_server_that_runs_already_loads_an_adapter_once(tmp_path: Path, running: LoopbackModel) -> None:
+    running.adapters = {}
+    adapter = save_weights(tmp_path / "adapter", b"first")
+    name = await ask_running(running, f"vllm:{adapter}")
+    assert running.adapters == {name: str(adapter)}
+    assert await ask_running(running, f"vllm:{adapter}") == name
+    assert len(running.adapters) == 1
+
+
+async def test_an_adapter_that_was_trained_anew_is_not_the_one_that_a_server_has(tmp_path: Path, running: LoopbackModel) -> None:
+    running.adapters = {}
+    adapter = save_weights(tmp_path / "adapter", b"first")
+    before = await ask_running(running, f"vllm:{adapter}")
+    save_weights(adapter, b"second")
+    assert await ask_running(running, f"vllm:{adapter}") != before
+    assert list(running.adapters.values()) == [str(adapter)] * 2
+
+
+async def test_an_adapter_that_a_server_lists_is_not_loaded(tmp_path: Path, running: LoopbackModel) -> None:
+    """Nor is that possible with a server that was started without leave to load any."""
+    adapter = save_weights(tmp_path / "adapter", b"first")
+    running.listed = [{"id": str(adapter)}]
+    assert await ask_running(running, f"vllm:{adapter}") == str(adapter)
+
+
+async def test_a_server_that_loads_no_adapters_has_the_fix_named(tmp_path: Path, running: LoopbackModel) -> None:
+    adapter = save_weights(tmp_path / "adapter", b"first")
+    with pytest.raises(ConfigError, match=r"status 404.*VLLM_ALLOW_RUNTIME_LORA_UPDATING=True.*--max-lora-rank 32"):
+        await ask_running(running, f"vllm:{adapter}")
+
+
+async def test_a_server_that_is_not_there_is_no_reason_to_wait_for_weights(tmp_path: Path) -> None:
+    adapter = save_weights(tmp_path / "adapter", b"first")
+    data = recipe_data("http://127.0.0.1:9/v1", target={"model": f"vllm:{adapter}", "max_retries": 0})
+    async with Backends(parse_recipe(data)) as backends:
+        with pytest.raises(ModelUnavailableError, match=r"does not answer.*start it"):
+            await backends.start(roles=("target",))
+
+
+def test_a_folder_that_vllm_serves_can_be_trained_and_a_missing_one_has_the_fix_named(tmp_path: Path) -> None:
+    assert VllmProvider.find_weights(str(tmp_path)) == tmp_path
+    with pytest.raises(ModelFetchError, match=r"training\.model"):
+        VllmProvider.find_weights(str(tmp_path / "nowhere"))
 
 
 def test_adapters_that_vllm_cannot_serve_are_refused(tmp_path: Path) -> None:

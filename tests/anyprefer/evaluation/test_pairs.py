@@ -8,13 +8,14 @@ import pytest
 
 from anyprefer.errors import DataError
 from anyprefer.evaluation.benchmarks import load_benchmark
-from anyprefer.evaluation.pairs import load_pairs, save_pairs
+from anyprefer.evaluation.pairs import LabelledTask, label_rows, load_pairs, save_pairs
 
 COLUMNS = "preference data has the columns prompt, chosen and rejected, as exports do"
 ANOTHER = (
     "chosen goes on with a message of the role 'user', which is not the prompt: give the answer alone, or the very prompt in "
     "front of it"
 )
+NO_LABEL = "label 0 names no response: write '1' or '1>2' for the first, '2' or '2>1'"
 
 
 def write(path: Path, *rows: dict[str, Any]) -> Path:
@@ -75,6 +76,13 @@ def test_no_label_reaches_the_judge(tmp_path: Path) -> None:
         ({"chosen": "x"}, f"rejected is missing: {COLUMNS}"),
         ({"chosen": " ", "rejected": "x"}, "chosen or rejected is empty"),
         ({"chosen": [{"role": "user", "content": "another"}, {"role": "assistant", "content": "x"}], "rejected": "y"}, ANOTHER),
+        ({"chosen": [], "rejected": ["x"]}, "chosen or rejected is an empty list"),
+        ({"chosen": ["x", " "], "rejected": ["y"]}, "chosen or rejected is empty"),
+        ({"chosen": ["x", "y"], "rejected": ["y "]}, "chosen and rejected have a text in common"),
+        ({"output_1": "x", "output_2": "y", "label": 0}, NO_LABEL),
+        ({"output_1": "x", "output_2": " ", "label": "2"}, "chosen or rejected is empty"),
+        ({"response_a": "x", "response_b": "y", "label": "A=B"}, "label 'A=B' prefers neither response"),
+        ({"Response A": "x", "Response B": "x", "Label": "B > A"}, "chosen and rejected are the same text"),
         ({"choices": {"text": ["a"], "label": ["A"]}, "answerKey": "A"}, "only one choice"),
         ({"choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "E"}, "answerKey 'E' is none of the choices"),
         ({"choices": ["a", "b"], "answerKey": "A"}, "choices is not {text: [...], label: [...]}"),
@@ -116,6 +124,48 @@ def test_lineage_of_an_export_reaches_no_tool(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text(json.dumps(row) + "\n")
     task = load_pairs(tmp_path).pairs[0].task
     assert (task.metadata, task.reference) == ({"source": "book"}, None)
+
+
+def test_two_responses_and_a_label_are_a_pair(tmp_path: Path) -> None:
+    llmbar = {"input": "Name a colour.", "output_1": "Seven.", "output_2": "Red.", "label": 2}
+    (tmp_path / "dataset.json").write_text(json.dumps([llmbar, {**llmbar, "label": 1, "output_2": "Nine."}]))
+    found = load_pairs(tmp_path / "dataset.json")
+    assert [(pair.task.text, pair.right, pair.wrong) for pair in found.pairs] == [
+        ("Name a colour.", "Red.", "Seven."), ("Name a colour.", "Seven.", "Nine.")
+    ]  # fmt: skip
+    assert not any(pair.task.metadata or pair.task.reference for pair in found.pairs)
+
+
+def test_a_benchmark_of_letters_is_read_with_all_its_columns(tmp_path: Path) -> None:
+    row = {
+        "pair_id": "p1", "original_id": "7", "source": "mmlu-pro", "question": "6*3?", "response_model": "gpt-4o-2024-05-13",
+        "response_A": "18", "response_B": "20", "label": "A>B",
+    }  # fmt: skip
+    rows = (
+        {**row, "pair_id": f"p{number}", **change} for number, change in enumerate([{}, {"label": "B>A", "response_B": "18 "}])
+    )
+    found = load_pairs(write(tmp_path, *rows))
+    (pair,) = found.pairs
+    assert (pair.task.text, pair.right, pair.wrong) == ("6*3?", "18", "20")
+    assert pair.task.metadata == {"pair_id": "p0", "original_id": "7", "source": "mmlu-pro"}
+    assert list(found.unused.values()) == ["chosen and rejected are the same text"]
+
+
+def test_lists_of_right_and_of_wrong_responses_give_one_pair(tmp_path: Path) -> None:
+    row = {"id": "a", "prompt": "6*3?", "domain": "math", "chosen": ["18", "It is 18."], "rejected": ["20", "It is 20."]}
+    (tmp_path / "total.json").write_text(json.dumps([row]))
+    ((task, labelled),) = label_rows(tmp_path / "total.json")
+    assert labelled == LabelledTask(task, ("18", "It is 18."), ("20", "It is 20."))
+    (pair,) = load_pairs(tmp_path / "total.json").pairs
+    assert pair.right in row["chosen"]
+    assert pair.wrong in row["rejected"]
+
+
+def test_several_pairs_may_answer_one_prompt(tmp_path: Path) -> None:
+    rows = ({"prompt": "6*3?", "chosen": "18", "rejected": wrong} for wrong in ("20", "21"))
+    found = load_pairs(write(tmp_path, *rows))
+    assert [pair.wrong for pair in found.pairs] == ["20", "21"]
+    assert len({pair.task.id for pair in found.pairs}) == 2
 
 
 def test_saved_pairs_load_again(tmp_path: Path) -> None:

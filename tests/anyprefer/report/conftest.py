@@ -2,7 +2,7 @@
 
 import pytest
 from chromium import launched
-from lineage import CARRIED, CROSSED, EDITED, FROM_REFERENCE, LAID_OUT, SILENT, SWAPPED, TWO_GENERATORS
+from lineage import CARRIED, CROSSED, EDITED, FROM_REFERENCE, LAID_OUT, RULED, SILENT, SWAPPED, TWO_GENERATORS
 from report_page import NUM_RECORDS, make_record, opened, special_records, write_page
 
 
@@ -27,7 +27,7 @@ def lineages(tmp_path_factory):
     """The address of a page with a pair of every lineage."""
     pytest.importorskip("jinja2", reason="needs the extra report")
     path = tmp_path_factory.mktemp("lineages") / "report.html"
-    write_page(path, [TWO_GENERATORS, SWAPPED, EDITED, CROSSED, LAID_OUT, FROM_REFERENCE, SILENT, CARRIED])
+    write_page(path, [TWO_GENERATORS, SWAPPED, EDITED, CROSSED, LAID_OUT, FROM_REFERENCE, SILENT, CARRIED, RULED])
     return path.as_uri()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lineage import EDITED, FROM_REFERENCE, SWAPPED, evidence, side
+from lineage import CARRIED, EDITED, FROM_REFERENCE, SWAPPED, TWO_GENERATORS, evidence, side
 
 from anyprefer.report.archive import MOST_LINES, NO_PAIR, fold, index_row, unpack, write_archive
 from anyprefer.types import (
@@ -136,6 +136,12 @@ def test_the_index_says_what_filters_ask():
 def test_records_without_a_pair_say_why(changes, expected):
     record = make_record(**{"attempts": (), "best_attempt": None, **changes})
     assert index_row(record) == {"id": "t0", "prompt": "question 0", "rounds": 0, "tools": [], **expected}
+
+
+def test_the_index_knows_certainty_and_what_stood_in_the_way():
+    assert index_row(TWO_GENERATORS)["certainty"] == 80.0
+    refused = CARRIED.model_copy(update={"attempts": CARRIED.attempts[:1], "best_attempt": None, "status": "exhausted"})
+    assert index_row(refused)["failure"] == "no pair: undecided"
 
 
 def test_a_pair_that_a_reviewer_turned_down_keeps_its_numbers():

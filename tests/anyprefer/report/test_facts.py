@@ -1,7 +1,7 @@
 """What the report says about a run: numbers, tools, rewrites, causes of failure and cases."""
 
 import pytest
-from lineage import ACCEPTED, EDITED, FROM_REFERENCE, SILENT, SWAPPED, TWO_GENERATORS, evidence, side
+from lineage import ACCEPTED, CARRIED, EDITED, FROM_REFERENCE, SILENT, SWAPPED, TWO_GENERATORS, evidence, side
 from lineage import make_attempt as lineage_attempt
 from lineage import make_record as lineage_record
 
@@ -11,9 +11,11 @@ from anyprefer.report.failures import by_count
 from anyprefer.report.figures import score_charts, tool_charts
 from anyprefer.report.shortlist import Shortlist
 from anyprefer.report.tool_effects import side_of
+from anyprefer.runs.certainty import band_of
 from anyprefer.types import (
     Attempt,
     Candidate,
+    Criterion,
     Critique,
     Failure,
     PreferencePair,
@@ -21,8 +23,10 @@ from anyprefer.types import (
     Prompts,
     Review,
     RoleUsage,
+    Ruling,
     Task,
     Verdict,
+    find_differences,
 )
 
 WORDS = ("It is 42.", "It is 41.", "It is forty-two.")
@@ -108,6 +112,45 @@ def test_a_response_that_a_reviewer_replaced_is_not_among_those_in_no_pair(recor
 
 def test_certainty_is_that_of_the_pair_as_it_is():
     assert list(facts_of(TWO_GENERATORS, EDITED, SWAPPED, FROM_REFERENCE).certainties) == [0.8]
+
+
+def test_a_side_of_an_earlier_round_is_not_among_those_in_no_pair():
+    facts = facts_of(CARRIED)
+    assert (list(facts.chosen), list(facts.rejected), list(facts.others)) == ([9], [1], [])
+    assert facts.authors == {"openai:big": {"chosen": 1}, "openai:small": {"rejected": 1}}
+    assert facts.shortfalls == {"undecided": 1}
+    assert [(cause.kind, cause.message) for cause in by_count(facts.failures.rounds)] == [("undecided", "The checks are split.")]
+    assert facts.tools.tools["calculator"].sided == {"chosen": 1}, "what an earlier round found of a side counts"
+
+
+def test_accepted_pairs_are_counted_by_certainty_with_what_references_say():
+    exhausted = record("x", attempt(), status="exhausted")
+    facts = facts_of(TWO_GENERATORS, SWAPPED, FROM_REFERENCE, record("plain", attempt()), exhausted)
+    rows = [(band, number, said and said.pairs) for band, number, said in facts.bands.rows()]
+    assert rows == [("80 % to below 100 %", 1, 1), ("nobody voted", 3, 2)]
+    count = facts.bands.references
+    assert (count.pairs, count.chosen_right, count.chosen_wrong, count.itself) == (3, 1, 1, 1)
+    assert (count.rejected_wrong, count.rejected_right, count.right_against_wrong, count.decided) == (2, 1, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("certainty", "band"),
+    [(1, "100 %"), (0.99, "80 % to below 100 %"), (0.8, "80 % to below 100 %"), (0.6, "60 % to below 80 %"), (0, "below 60 %"),
+     (None, "nobody voted")],
+)  # fmt: skip
+def test_every_certainty_has_a_band(certainty, band):
+    assert band_of(certainty) == band
+
+
+def test_grades_and_criteria_are_gathered():
+    criterion = Criterion(text="names the unit")
+    rulings = Ruling(criterion=criterion, met=True), Ruling(criterion=criterion, met=None)
+    one = attempt(reward=7.5)
+    pair = one.pair.model_copy(update={"differences": find_differences(rulings[:1], rulings[1:])})
+    graded = one.model_copy(update={"pair": pair, "critique": Critique(analysis="a", score=7.5, grades=(8, 2.5))})
+    facts = facts_of(record("a", graded), record("b", attempt()))
+    assert ({name: list(grades) for name, grades in facts.grades.items()}) == {"chosen": [8], "rejected": [2.5]}
+    assert facts.differing == 1
 
 
 def test_charts_hold_pairs_with_missing_scores_and_turned_margins():
@@ -202,6 +245,22 @@ def test_rewrites_are_ranked_by_what_they_did():
     assert [step.task_id for step in facts.rewrites.least()] == ["b"]
     assert facts.rewrites.most()[0].after.target == "Take care."
     assert facts.rewrites.unchanged == 0
+    assert (facts.rewrites.by_rules, facts.rewrites.refused) == (0, 0)
+    assert facts.rewrites.most()[0].written_by == "", "records of before do not say who wrote a rewrite"
+
+
+def test_rewrites_say_who_wrote_them():
+    by_rules = Prompts(target="Be brief.", version=1, reasons=("cut_off", "all_wrong"), rewritten_by="rules")
+    by_model = Prompts(target="Be brief.", version=2, reasons=("cut_off",), rewritten_by="model", refused="a number")
+    rounds = (attempt(reward=3), attempt(1, reward=4), attempt(2, reward=6))
+    prompts = (Prompts(), by_rules, by_model)
+    found = [one.model_copy(update={"prompts": two}) for one, two in zip(rounds, prompts, strict=True)]
+    rewrites = facts_of(record("a", *found)).rewrites
+    assert (rewrites.by_rules, rewrites.refused, rewrites.unchanged) == (1, 1, 1)
+    assert [step.written_by for step in rewrites.most()] == [
+        "the rewriter's model, after fixed lines (cut off); left out, since it stated what it may not: a number",
+        "fixed lines (cut off, all wrong)",
+    ]
 
 
 def test_cases_are_chosen_for_their_interest():

@@ -17,6 +17,7 @@ from lineage import (
     CARRIED,
     EDITED,
     FROM_REFERENCE,
+    RULED,
     SILENT,
     SWAPPED,
     TWO_GENERATORS,
@@ -24,7 +25,7 @@ from lineage import (
     make_record,
     side,
 )  # fmt: skip
-from loopback import LoopbackModel, recipe_data
+from loopback import LoopbackModel, recipe_data, responses_in
 from old_folders import copy_folder
 from typer.testing import CliRunner
 
@@ -34,8 +35,9 @@ from anyprefer.data.run_dir import RunDir
 from anyprefer.recipes import parse_recipe
 from anyprefer.report.archive import unpack
 from anyprefer.report.page import write_report
-from anyprefer.types import Cut, PreferencePair
+from anyprefer.types import Cut, PreferencePair, Task
 
+CLEARER = "shorter and clearer"
 EVIL = "</script><script>alert(1)</script> {{ 7 * 7 }} & <img src=x onerror=alert(1)>"
 
 
@@ -51,16 +53,25 @@ def run_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
 
     def review(body, choice):
-        rewritten = "shorter and clearer" in json.dumps(body)
+        rewritten = CLEARER in json.dumps(body)
         return {
             "preferred_analysis": EVIL,
             "dispreferred_analysis": "x",
             "score": 9 if rewritten or "question 1" in json.dumps(body) else 3,
         }
 
+    def scores(body, choice):
+        """The responses of later rounds are best, so that a rewrite changes the pair."""
+        texts = responses_in(body)
+        return {
+            "analyses": ["about it"] * len(texts),
+            "scores": [9 if CLEARER in text else 1 + ("= 4" in text) for text in texts],
+        }
+
     with LoopbackModel() as model:
+        model.replies["ScoreSheet"] = scores
         model.replies[None] = lambda body, choice: (
-            f"{EVIL} 2 + 2 = {4 + choice % 2} {choice}. {'shorter and clearer' * ('Be clear' in json.dumps(body))}"
+            f"{EVIL} 2 + 2 = {4 + choice % 2} {choice}. {CLEARER * ('Be clear' in json.dumps(body))}"
         )
         model.replies["PairReview"] = review
         model.replies["JointRewrite"] = lambda body, choice: {
@@ -117,7 +128,10 @@ def test_the_page_begins_with_what_came_out_and_the_first_pairs(run_dir, tmp_pat
     _, page = page_of(run_dir, tmp_path)
     lead = " ".join(re.sub(r"<[^>]*>", "", re.search(r'<p class="lead">(.*?)</p>', page)[1]).split())
     counts = r"6 tasks: 5 accepted \(83 %\), 1 failed"
-    assert re.fullmatch(rf"{counts}; \d+ model calls, [\d,]+ tokens, cost unknown, [\d.]+ minutes\.", lead)
+    assert re.fullmatch(
+        rf"{counts}; \d+ model calls, [\d,]+ tokens, cost unknown, [\d.]+ minutes\. Right against wrong by .*", lead
+    )
+    assert lead.endswith("Right against wrong by the references: 5 of 5, 100.0 % [56.6, 100.0].")
     assert page.index('class="lead"') < page.index('<section id="accepted"') < page.index('<section id="summary"')
     accepted = sections(page)["accepted"]
     records = {record.task.id: record for record in RecordFile(run_dir / "records.jsonl")}
@@ -130,9 +144,45 @@ def test_the_page_begins_with_what_came_out_and_the_first_pairs(run_dir, tmp_pat
             assert f"{shown_side.score:.3g} of 10</span>" in part
             text = re.sub("</?mark>", "", part)
             assert f'<pre class="fold" dir="auto">{html.escape(shown_side.text, quote=False)}' in text.replace("&#34;", '"')
-        assert f"<dt>Reward</dt><dd>{records[name].best.critique.score} of 10</dd>" in part
+        assert f"<dt>Reward</dt><dd>{records[name].best.critique.score:.3g} of 10</dd>" in part
         assert '<details class="evidence"><summary>' in part, "evidence is a click away"
         assert "<h5>calculator" in part.split('<details class="evidence">')[1]
+
+
+def test_numbers_say_what_references_confirm_by_certainty_and_what_the_work_brought_in(run_dir, tmp_path):
+    numbers = flat(sections(page_of(run_dir, tmp_path)[1])["summary"])
+    assert "Accepted pairs 83.3 per 100 tasks, 0." in numbers
+    assert "Right against wrong 83.3 per 100 tasks" in numbers
+    assert "Side Right Wrong Undecided chosen 5 0 0 rejected 0 5 0" in numbers
+    assert "5 accepted pairs are of tasks with a reference. Right against wrong: 5 of 5" in numbers
+
+
+def test_references_and_votes_are_told_apart_by_band(tmp_path):
+    pair = PreferencePair(chosen=side(0, "It is 42.", 9), rejected=side(1, "It is 41.", 2))
+    judged = make_record("judged", make_attempt(pair=pair))
+    numbers = written(tmp_path, TWO_GENERATORS, judged, FROM_REFERENCE, SWAPPED)["summary"]
+    assert "chosen 2 1 0 rejected 1 3 0" in numbers
+    assert "4 accepted pairs are of tasks with a reference. Right against wrong: 2 of 3, 66.7 % [20.8, 93.9]" in numbers
+    assert "1 chosen side is the reference itself." in numbers
+    assert "80 % to below 100 % 1 1 of 1, 100.0 % [20.7, 100.0] nobody voted 3 1 of 2, 50.0 % [9.5, 90.5]" in numbers
+
+
+def test_a_run_without_references_or_votes_has_no_such_tables(tmp_path):
+    plain = make_attempt(pair=PreferencePair(chosen=side(0, "It is 42.", 9), rejected=side(1, "It is 41.", 2)))
+    record = make_record("plain", plain)
+    numbers = written(tmp_path, record.model_copy(update={"task": Task(id="plain", prompt="q")}))["summary"]
+    assert "reference" not in numbers
+    assert "Certainty" not in numbers
+
+
+def test_criteria_grades_and_what_stood_in_the_way_are_shown(tmp_path):
+    parts = written(tmp_path, RULED, CARRIED)
+    assert "Reward 7.25 of 10 Critic's grades chosen 9, rejected 2.5" in parts["accepted"]
+    assert "names the <unit>: chosen met (42 apples), rejected unknown" in parts["accepted"]
+    assert "Not good enough (low reward, cut off): The reward is below the threshold." in parts["accepted"]
+    assert "Mean grades chosen 9.00, rejected 2.50" in parts["summary"]
+    assert "Differ in criteria 1 pairs" in parts["summary"]
+    assert "What stood in the way of a good pair, by rounds: low reward 1, undecided 1." in parts["failures"]
 
 
 def test_a_page_without_an_accepted_pair_says_where_to_look(tmp_path):
@@ -156,7 +206,7 @@ def test_a_pair_on_top_shows_certainty_findings_and_review(tmp_path):
     assert "six sevens are forty-two calculator speaks for it, 4 of 5 votes rejected 2 of 10" in shown
     evidence = shown.partition("Evidence: ")[2]
     assert "chosen Judge analysis 0 calculator speaks for it, 4 of 5 votes 6*7 = 42 rejected Judge analysis 1" in evidence
-    assert evidence.endswith("Critic 8 of 10 fine")
+    assert evidence.endswith("Critic reward 8/10 fine")
     shortened = make_record("shortened", make_attempt(cuts=(Cut(role="judge", what="response 1", chars=900),)))
     assert "Shortened for who read it judge: response Round 1" in written(tmp_path / "shortened", shortened)["accepted"]
     cut = make_attempt(pair=PreferencePair(chosen=side(0, "It is 42.", 9), rejected=side(2, "It is fort", 5)))
@@ -275,7 +325,12 @@ def written(folder, *records):
         for record in records:
             file.append(record)
     page = write_report(folder).path.read_text(encoding="utf-8").replace("<mark>", "").replace("</mark>", "")
-    return {name: " ".join(html.unescape(re.sub(r"<[^>]*>", " ", part)).split()) for name, part in sections(page).items()}
+    return {name: flat(part) for name, part in sections(page).items()}
+
+
+def flat(part):
+    """A part of a page without its tags, on one line."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", part)).split())
 
 
 BIG, SMALL = "response 1 of round 1, openai:big", "response 2 of round 1, openai:small"

@@ -3,15 +3,14 @@
 import json
 
 import pytest
-from lineage import CARRIED, CROSSED, EDITED, FROM_REFERENCE, LAID_OUT, SILENT, SWAPPED, THOUGHTS, TWO_GENERATORS
+from lineage import CARRIED, CROSSED, EDITED, FROM_REFERENCE, LAID_OUT, RULED, SILENT, SWAPPED, THOUGHTS, TWO_GENERATORS
 from report_page import BIG_SEED, EVIL, expect_count, expect_open, make_record, opened
 
 from anyprefer.types import PreferencePair, PreferenceRecord
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-RECORDS = {
-    record.task.id: record for record in (TWO_GENERATORS, SWAPPED, EDITED, CROSSED, LAID_OUT, FROM_REFERENCE, SILENT, CARRIED)
-}
+ALL = (TWO_GENERATORS, SWAPPED, EDITED, CROSSED, LAID_OUT, FROM_REFERENCE, SILENT, CARRIED, RULED)
+RECORDS = {record.task.id: record for record in ALL}
 pytestmark = [pytest.mark.timeout(120), pytest.mark.filterwarnings("default")]
 
 
@@ -96,8 +95,16 @@ def test_a_swapped_pair_is_shown_as_the_reviewer_left_it(chromium, report):
         ),
         (
             "carried", "Chosen scored 9 of 10\nresponse 1 of round 1, openai:big\nIt is 42.",
-            "Rejected scored 1 of 10\nresponse 2 of round 2, openai:small\nIt is 44.",
-            ["Margin\n8", "The chosen side is response 1 of round 1, openai:big"],
+            "Rejected scored 1 of 10\nresponse 5 of round 2, openai:small\nIt is 44.",
+            ["Margin\n8", "Responses of earlier rounds\nResponse 1 of round 1", "judged again"],
+        ),
+        (
+            "ruled", "Chosen no score\nresponse 1 of round 1, openai:big\nIt is 42.",
+            "Rejected no score\nresponse 2 of round 1, openai:small\nIt is 41.",
+            [
+                "Margin\nnone", "names the <unit>: chosen met (42 apples), rejected unknown",
+                "Critique: reward 7.25 of 10, grades: chosen 9, rejected 2.5", "What stood in the way: low reward, cut off",
+            ],
         ),
     ],
 )  # fmt: skip
@@ -122,7 +129,7 @@ def test_a_response_is_marked_in_the_round_that_sampled_it(chromium, lineages):
             card.locator("h5 .badge").all_inner_texts()
             for card in page.locator("details.round").nth(1).locator(".candidate").all()
         ]
-        assert marks == [[], ["rejected"]]
+        assert marks == [[], ["rejected"], ["chosen"]], "the last is of the round before"
 
 
 def test_candidates_show_thoughts_endings_and_what_findings_say_to_a_program(chromium, lineages):

@@ -16,11 +16,12 @@ from anyprefer.data.records import RecordFile
 from anyprefer.errors import DataError, RunFolderError
 from anyprefer.recipes import parse_recipe
 from anyprefer.review.agreement import measure_agreement
-from anyprefer.review.desk import Desk, open_desk
+from anyprefer.review.desk import Desk, doubt_of, open_desk
 from anyprefer.runs.progress import Progress
 from anyprefer.runs.session import Session, run_session
 from anyprefer.runs.summary import Summary
-from anyprefer.types import PERSON, PreferencePair, Review, Side
+from anyprefer.runs.synthesizer import Waiting
+from anyprefer.types import PERSON, Attempt, Critique, PreferencePair, Prompts, Review, Side, Task
 
 ACCEPT = Review(decision="accept")
 NUM_TASKS = 6
@@ -52,6 +53,29 @@ def statuses(folder: Path) -> dict[str, str]:
     return {record.task.id: record.status for record in RecordFile(folder / "out" / "records.jsonl")}
 
 
+def waiting(name: str, certainty: float | None, scores: tuple[float | None, float | None] = (9, 1)) -> Waiting:
+    pair = PreferencePair(chosen=side(0, "a", scores[0]), rejected=side(1, "b", scores[1]), certainty=certainty)
+    attempt = Attempt(round=0, prompts=Prompts(), candidates=(), pair=pair, critique=Critique(analysis="x"))
+    return Waiting(Task(id=name, prompt="q"), attempt, {}, (attempt,))
+
+
+def test_split_votes_come_first_then_pairs_without_any_and_certain_ones_last() -> None:
+    items = [
+        waiting("sure", 1.0), waiting("most", 0.8), waiting("wide", None, (9, 1)), waiting("narrow", None, (5, 4)),
+        waiting("split", 0.6), waiting("half", 0.5), waiting("zero", 0.0), waiting("unscored", None, (None, None)),
+        waiting("alike", None, (5, 4)),
+    ]  # fmt: skip
+    order = [item.task.id for item in sorted(items, key=lambda item: doubt_of(item, 0.8))]
+    assert order == ["zero", "half", "split", "unscored", "alike", "narrow", "wide", "most", "sure"]
+
+
+def test_the_desk_offers_what_is_least_certain_first(model: LoopbackModel, tmp_path: Path) -> None:
+    run(tmp_path, model.url)
+    items = at_the_desk(tmp_path, lambda desk: list(desk.items))
+    assert items == sorted(items, key=lambda item: doubt_of(item, 0.8))
+    assert len({item.attempt.pair.margin for item in items}) > 1
+
+
 @pytest.mark.parametrize("durability", ["exit", "async", "sync"])
 def test_decisions_become_records_and_nothing_is_asked_again(model: LoopbackModel, tmp_path: Path, durability: str) -> None:
     first = run(tmp_path, model.url, run={"durability": durability})
@@ -61,7 +85,7 @@ def test_decisions_become_records_and_nothing_is_asked_again(model: LoopbackMode
     assert (again.tasks, again.waiting) == (0, NUM_TASKS)
 
     async def decide(desk: Desk) -> int:
-        assert [item.task.id for item in desk.items] == [f"t{i}" for i in range(NUM_TASKS)]
+        assert sorted(item.task.id for item in desk.items) == [f"t{i}" for i in range(NUM_TASKS)]
         for i, review in enumerate((ACCEPT, Review(decision="swap"), Review(decision="reject", reason="both are wrong"))):
             desk.decide(f"t{i}", review)
         return await desk.apply()

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 pytest.importorskip("jinja2", reason="needs the extra review")
-from lineage import FROM_REFERENCE, SILENT, TWO_GENERATORS, make_attempt, make_record, side
+from lineage import CARRIED, FROM_REFERENCE, RULED, SILENT, TWO_GENERATORS, make_attempt, make_record, side
 from loopback import LoopbackModel, recipe_data
 from rich.console import Console
 from starlette.testclient import TestClient
@@ -184,7 +184,8 @@ class Shelf:
 
 def item_of(record: PreferenceRecord) -> str:
     """How the page shows the pair of a record, as text."""
-    waiting = Waiting(record.task, record.attempts[0], {"reasons": ("every pair is reviewed",)})
+    assert record.best is not None
+    waiting = Waiting(record.task, record.best, {"reasons": ("every pair is reviewed",)}, record.attempts)
     app = make_app(cast("Desk", Shelf([waiting])), TOKEN, lambda: None)
     with TestClient(app, base_url="http://127.0.0.1") as client:
         client.get(f"/?token={TOKEN}")
@@ -198,7 +199,7 @@ def item_of(record: PreferenceRecord) -> str:
         (
             TWO_GENERATORS,
             [
-                "chosen 9 of 10 response 1 of round 1, openai:big It is 42. Thoughts, 24 characters six sevens are forty-two",
+                "chosen 9 of 10 response 1 of round 1, openai:big; calculator: 4 of 5 votes It is 42. Thoughts, 24 characters",
                 "Judge analysis 0 calculator speaks for it, 4 of 5 votes 6*7 = 42",
                 "rejected 2 of 10 response 2 of round 1, openai:small It is 41. Judge analysis 1 calculator speaks against it",
                 "Certainty 80 %",
@@ -209,6 +210,23 @@ def item_of(record: PreferenceRecord) -> str:
             [
                 "chosen no score the task&#39;s reference Forty-two, that is 42. rejected",
                 "rejected 2 of 10 response 2 of round 1, openai:small It is 41. Judge analysis 1",
+            ],
+        ),
+        (
+            CARRIED,
+            [
+                "chosen 9 of 10 response 1 of round 1, openai:big; calculator: 4 of 5 votes It is 42. Thoughts, 24 characters",
+                "Judge judged again calculator speaks for it, 4 of 5 votes 6*7 = 42",
+                "rejected 1 of 10 response 5 of round 2, openai:small It is 44. Judge off by two calculator speaks against it",
+            ],
+        ),
+        (
+            RULED,
+            [
+                "Critic reward 7.25/10 (grades: chosen 9, rejected 2.5) fine",
+                "Criteria on which they differ names the &lt;unit&gt;: chosen met (42 apples), rejected unknown",
+                "What stood in the way: low reward, cut off: The reward is below the threshold.",
+                "chosen no score response 1 of round 1",
             ],
         ),
         (SHORTENED, ["Shortened for who read it: critic: task, judge: response."]),

@@ -37,7 +37,8 @@ def make_session(
     tasks = folder / "tasks.jsonl"
     tasks.write_text("".join(json.dumps({"id": f"t{i}", "prompt": f"question {i}"}) + "\n" for i in range(num_tasks)))
     run = {"concurrency": 12, **(sections or {}).pop("run", {})}
-    recipe = parse_recipe(recipe_data(url, run=run, loop={"feedback": "none"}, **(sections or {})))
+    loop = {"feedback": "none", **(sections or {}).pop("loop", {})}
+    recipe = parse_recipe(recipe_data(url, run=run, loop=loop, **(sections or {})))
     return Session(recipe, tasks, folder / "out", **goal)
 
 
@@ -162,6 +163,8 @@ def test_calls_per_task_are_what_a_run_makes(model: LoopbackModel, tmp_path: Pat
         {}, {"judge": {"permutations": 3}}, {"judge": {"method": "pointwise"}}, {"target": {"request_n": False}},
         {"tools": {"names": ["consensus"]}}, {"judge": {"aspects": {"a": "x", "b": "y"}}},
         {"judge": {"permutations": 3, "combine": "meta", "self_reference": True}},
+        {"judge": {"require_agreement": "pointwise"}, "loop": {"feedback": "none"}}, {"critic": {"method": "sides"}},
+        {"critic": {"enabled": False}},
     ]):  # fmt: skip
         folder = tmp_path / str(number)
         folder.mkdir()

@@ -2,13 +2,16 @@
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
+from lineage import side
 
+from anyprefer.agents.references import ReferenceReader, Truth
 from anyprefer.data.records import RecordFile
 from anyprefer.errors import RunFolderError
-from anyprefer.runs.index import RunIndex, Suspicion
-from anyprefer.types import Failure, PreferenceRecord, Task
+from anyprefer.runs.index import RunIndex, Suspicion, Tally
+from anyprefer.types import Attempt, Critique, Failure, PreferencePair, PreferenceRecord, Prompts, Review, Task
 
 
 def record(number: int, *, failed: bool = False) -> PreferenceRecord:
@@ -29,6 +32,47 @@ def test_counts_without_reading_the_records(records: RecordFile, tmp_path: Path)
     tally = index.tally()
     assert (tally.statuses, tally.errors, tally.total) == ({"exhausted": 4, "failed": 1}, {"ModelRefusedError": 1}, 5)
     assert index.done() == {f"t{i}" for i in range(5)}
+
+
+def accepted(number: int, chosen: str, rejected: str, reference: str | None, **changes: Any) -> PreferenceRecord:
+    pair = PreferencePair(chosen=side(0, chosen, None), rejected=side(1, rejected, None))
+    attempt = Attempt(round=0, prompts=Prompts(), candidates=(), pair=pair, critique=Critique(analysis="a"))
+    task = Task(id=f"t{number}", prompt="How many?", reference=reference)
+    values = {"task": task, "status": "accepted", "attempts": (attempt,), "best_attempt": 0, **changes}
+    return PreferenceRecord.model_validate(values)
+
+
+REFERENCED = (
+    accepted(0, "Answer: 4", "Answer: 5", "4"),
+    accepted(1, "Answer: 4", "Answer: 5", "4", review=Review(decision="swap")),
+    accepted(2, "Answer: 4", "Nobody could say how many there were in the end.", "4"),
+    accepted(3, "Answer: 4", "Answer: 5", None),
+    accepted(4, "Answer: 4", "Answer: 5", "4", status="exhausted"),
+    accepted(5, "Answer: 4", "Answer: 5", "4", status="rejected", review=Review(decision="reject", reason="no")),
+    accepted(6, "Answer: 4", "Answer: 5", "Because the leaves of trees take in red light and blue light, they look green to us."),
+)
+TRUTHS = {Truth(True, False): 1, Truth(False, True): 1, Truth(True, None): 1, Truth(use="text"): 1}
+
+
+def test_what_references_say_is_kept_for_accepted_pairs_as_they_are(records: RecordFile, tmp_path: Path) -> None:
+    index, tally = RunIndex(tmp_path / "index.sqlite", records), Tally()
+    for one in REFERENCED:
+        index.add(one, records.append(one))
+        tally.add(one)
+    assert tally.truths == index.tally().truths == TRUTHS
+    index.clear()
+    assert not index.tally().truths
+    index.catch_up(records)
+    assert index.tally().truths == TRUTHS
+
+
+def test_the_scorer_of_the_run_is_the_one_of_its_tally(records: RecordFile, tmp_path: Path) -> None:
+    reader = ReferenceReader(lambda answer, task: float("5" in answer))
+    index = RunIndex(tmp_path / "index.sqlite", records, reader)
+    index.add(REFERENCED[0], records.append(REFERENCED[0]))
+    tally = index.tally()
+    tally.add(REFERENCED[0])
+    assert tally.truths == {Truth(False, True): 2}
 
 
 def test_catches_up_with_records_that_it_missed(records: RecordFile, tmp_path: Path) -> None:

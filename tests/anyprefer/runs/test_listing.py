@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from lineage import TWO_GENERATORS
 from typer.testing import CliRunner
 
 from anyprefer.cli import app
 from anyprefer.data.records import RecordFile
 from anyprefer.errors import ConfigError, DataError
-from anyprefer.types import Attempt, Candidate, Critique, Failure, PreferenceRecord, Prompts, Task
+from anyprefer.types import Attempt, Candidate, Critique, Failure, PreferenceRecord, Prompts, Shortfall, Task
 
 
 def attempt(reward: int | None) -> Attempt:
@@ -59,8 +60,25 @@ def test_every_record_has_a_line(folder: Path) -> None:
 def test_one_status_alone(folder: Path) -> None:
     assert [line.split()[0] for line in show(folder, "--status", "exhausted").splitlines()] == ["second"]
     rows = json.loads(show(folder, "--list", "--status", "accepted", "--json"))
-    assert rows == [{"id": "first", "status": "accepted", "reward": 9, "error": None, "prompt": "How many apples?"}]
+    assert rows == [
+        {"id": "first", "status": "accepted", "reward": 9, "certainty": None, "reason": None, "error": None,
+         "prompt": "How many apples?"}
+    ]  # fmt: skip
     assert json.loads(show(folder, "--status", "rejected", "--json")) == []
+
+
+def test_a_line_says_how_certain_a_pair_is_or_what_stood_in_the_way(tmp_path: Path) -> None:
+    refused = TWO_GENERATORS.attempts[0].model_copy(
+        update={"pair": None, "shortfall": Shortfall(reasons=("all_wrong", "no_answer"), text="No contrast.")}
+    )
+    with RecordFile(tmp_path / "records.jsonl") as records:
+        records.append(TWO_GENERATORS)
+        none = {"status": "exhausted", "best_attempt": None, "attempts": (refused,)}
+        records.append(TWO_GENERATORS.model_copy(update={**none, "task": Task(id="refused", prompt="q")}))
+    first, second = show(tmp_path, "--list").splitlines()
+    assert first.split(maxsplit=5)[:5] == ["generators", "accepted", "8/10", "80", "%"]
+    assert second.split() == ["refused", "exhausted", "all_wrong", "q"]
+    assert [row["reason"] for row in json.loads(show(tmp_path, "--list", "--json"))] == [None, "all_wrong"]
 
 
 def test_how_to_list_is_said_where_no_task_is_named(folder: Path) -> None:

@@ -13,15 +13,18 @@ from anyprefer.runs.record_view import find_record, show_record
 from anyprefer.types import (
     Attempt,
     Candidate,
+    Criterion,
     Critique,
     Knowledge,
     PreferencePair,
     PreferenceRecord,
     Prompts,
     RoleUsage,
+    Ruling,
     Task,
     ToolCall,
     Verdict,
+    find_differences,
 )
 
 
@@ -72,16 +75,31 @@ def test_every_part_of_every_round_is_shown() -> None:
     assert -1 not in places, parts[places.index(-1)]
 
 
+@pytest.mark.parametrize(
+    ("prompts", "line"),
+    [
+        (Prompts(target="Be brief.", version=1, reasons=("cut_off",), rewritten_by="rules"), "fixed lines (cut off)"),
+        (Prompts(target="Be brief.", version=1, rewritten_by="model"), "the rewriter's model"),
+        (Prompts(version=1, rewritten_by="rules"), "nobody: no words mend the reason"),
+        (Prompts(target="Be brief.", version=1), ""),
+    ],
+)
+def test_guidance_says_who_wrote_it(prompts: Prompts, line: str) -> None:
+    text = printed(RECORD.model_copy(update={"attempts": (attempt(1, prompts=prompts),), "best_attempt": 0}))
+    assert [said.strip() for said in text.partition("written by")[2].splitlines()[1:2]] == ([line] if line else [])
+
+
 CHOSEN, REJECTED = "response 1 of round 1, openai:big", "response 2 of round 1, openai:small"
+VOTED = f"{CHOSEN}; calculator: 4 of 5 votes"
 
 
 @pytest.mark.parametrize(
     ("record", "sides"),
     [
-        (TWO_GENERATORS, [f"chosen (9 of 10; {CHOSEN})", f"rejected (2 of 10; {REJECTED})"]),
-        (SWAPPED, [f"chosen (2 of 10; {REJECTED})", f"rejected (9 of 10; {CHOSEN})"]),
+        (TWO_GENERATORS, [f"chosen (9 of 10; {VOTED})", f"rejected (2 of 10; {REJECTED})"]),
+        (SWAPPED, [f"chosen (2 of 10; {REJECTED})", f"rejected (9 of 10; {VOTED})"]),
         (EDITED, ["chosen (no score; a person)", f"rejected (2 of 10; {REJECTED})"]),
-        (CARRIED, [f"chosen (9 of 10; {CHOSEN})", "rejected (1 of 10; response 2 of round 2, openai:small)"]),
+        (CARRIED, [f"chosen (9 of 10; {VOTED})", "rejected (1 of 10; response 5 of round 2, openai:small)"]),
         (FROM_REFERENCE, ["chosen (no score; the task's reference)", f"rejected (2 of 10; {REJECTED})"]),
     ],
 )
@@ -89,6 +107,43 @@ def test_a_side_says_whose_it_is_and_what_it_scored(record: PreferenceRecord, si
     lines = [line.strip() for line in printed(record).splitlines() if line.strip().startswith(("chosen (", "rejected ("))]
     assert lines[-2:] == sides
     assert len(lines) == (4 if record.review else 2), "a pair that a reviewer changed is shown as it was, too"
+
+
+def test_responses_of_earlier_rounds_are_named_with_their_round() -> None:
+    text = printed(CARRIED)
+    second = text.partition(" round 2 ")[2]
+    assert "response 1 of round 1: 9\n    judged again" in second
+    assert "response 5: 1\n    off by two" in second
+    assert "calculator on response 5, speaks against it" in second
+    assert "why there is no pair\n  undecided, cut off\n    The checks are split." in text
+
+
+RULE = Criterion(text="names the unit")
+MET, UNMET = Ruling(criterion=RULE, met=True, finding="42 apples"), Ruling(criterion=RULE, met=False)
+
+
+def test_criteria_grades_and_who_decided_are_shown() -> None:
+    pair = RECORD.attempts[1].pair
+    assert pair is not None
+    differing = pair.model_copy(update={"differences": find_differences((MET,), (UNMET,))})
+    verdicts = (Verdict(candidate=0, analysis="right", score=10, by_reference=True, rulings=(MET,), unsure=(4, 5.5)),)
+    text = printed(RECORD.model_copy(update={"attempts": (
+        attempt(0, pair=differing, verdicts=verdicts, critique=Critique(analysis="fine", score=8.25, grades=(9, 1.5))),),
+        "best_attempt": 0}))  # fmt: skip
+    assert (
+        "response 1: 10, by the reference\n    right (a judge that was unsure: 4, 5.5)\n    names the unit: met (42 apples)"
+        in text
+    )
+    assert "differs in: names the unit\n    chosen met (42 apples); rejected not met" in text
+    assert "reward 8.25/10 (grades: chosen 9, rejected 1.5)" in text
+
+
+def test_a_pair_that_no_judge_scored_is_shown() -> None:
+    bare = PreferencePair(chosen=side(0, "4 apples", None), rejected=side(1, "five", None), certainty=1)
+    text = printed(RECORD.model_copy(update={"attempts": (attempt(0, pair=bare, verdicts=()),), "best_attempt": 0}))
+    assert "chosen (no score; response 1 of round 1)" in text
+    assert "rejected (no score; response 2 of round 1; python: 1 of 5 votes)" in text
+    assert "certainty 100 %" in text
 
 
 def test_an_edit_is_shown() -> None:

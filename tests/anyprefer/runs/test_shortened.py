@@ -54,7 +54,7 @@ def test_the_index_counts_as_the_records_do(index: RunIndex, tmp_path: Path) -> 
     assert index.tally().shortened == 0
     index.catch_up(records)
     assert (index.tally().shortened, index.tally().shortened_parts) == (2, PARTS)
-    index.add(RECORDS[3].model_copy(update={"attempts": ()}), records.size())
+    index.add(RECORDS[3].model_copy(update={"attempts": (), "best_attempt": None}), records.size())
     assert (index.tally().shortened, index.tally().shortened_parts) == (1, {"judge: task": 1})
 
 

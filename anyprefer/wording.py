@@ -1,4 +1,4 @@
-"""How texts are compared: folded, as words, as shingles. One reading for all checks, so that their numbers fit together."""
+"""How texts are compared: folded, as words, as shingles. One reading for all that compares, so that numbers fit together."""
 
 import re
 import unicodedata
