@@ -74,12 +74,12 @@ class KnowledgeAggregator:
         if not evidence or not self.config.enabled:
             return None
         site = CallSite(task.id, "aggregator", round_, "aggregate")
-        nonce, history = site.nonce(self.model.calls.secret), _history(previous, candidates) if previous else ""
+        history = _history(previous, candidates) if previous else ""
         messages = lay_out(self.model, lambda: self.prompt.fill({
-            "field": self.field, "knowledge_chars": str(self.config.knowledge_chars), "task": task_block(task, nonce),
-            "responses": response_blocks(candidates, nonce, evidence, self.evidence_chars, self.show),
-            "evidence": task_evidence_blocks(evidence, nonce, self.evidence_chars),
-            "history": text_block(history, "scores of the previous round", nonce) if history else "",
+            "field": self.field, "knowledge_chars": str(self.config.knowledge_chars), "task": task_block(task),
+            "responses": response_blocks(candidates, evidence, self.evidence_chars, self.show),
+            "evidence": task_evidence_blocks(evidence, self.evidence_chars),
+            "history": text_block(history, "scores of the previous round") if history else "",
             "guidance": guidance_part(guidance),
         }))  # fmt: skip
         notes = await self.model.structured(messages, site, notes_schema(self.config.knowledge_chars))

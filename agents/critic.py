@@ -21,10 +21,10 @@ from anyprefer.agents.material import (
     fits_surely,
     knowledge_block,
     lay_out,
+    response_block,
     response_name,
     show_text,
     task_block,
-    text_block,
 )
 from anyprefer.agents.standing import UNKNOWN, Standing, Standings
 from anyprefer.backends.calls import CallSite
@@ -98,11 +98,11 @@ class RewardCritic(ABC):
     def _lay_out(self, background: Background, pair: PreferencePair) -> tuple[str, str]:
         """Fill the prompts without asking; returns what cuts call the two sides."""
 
-    def _findings(self, background: Background, side: Side, label: str, name: str, nonce: str) -> Iterator[str]:
+    def _findings(self, background: Background, side: Side, label: str, name: str) -> Iterator[str]:
         """What was found about a side, a block a finding."""
         for item in background.evidence:
             if item.candidate is not None and item.candidate == side.origin.candidate:
-                yield evidence_block(item, f"{item.tool} on the {label}", nonce, self.evidence_chars, f"{item.tool} on {name}")
+                yield evidence_block(item, f"{item.tool} on the {label}", self.evidence_chars, f"{item.tool} on {name}")
 
 
 @dataclass(frozen=True)
@@ -150,29 +150,29 @@ class SideCritic(RewardCritic):
     async def _ask(self, background: Background, side: Side) -> tuple[float, str]:
         """The model's grade from 1 to 10, and its analysis."""
         site, schema = _site(background, side), side_schema(self.config.analysis_chars, *scale(self.config))
-        messages, expected = self._messages(background, side, site), self.config.expected_score
+        messages, expected = self._messages(background, side), self.config.expected_score
         sheet, completion = await self.model.structured_completion(messages, site, schema, digits=expected)
         reply = sheet.model_dump()
         written = [int(reply["grade"])]
         (score,) = weigh_digits(self.model, completion, "grade", written) if expected else map(float, written)
         return score, reply.get("analysis", "")
 
-    def _messages(self, background: Background, side: Side, site: CallSite) -> tuple[Message, ...]:
-        (lowest, highest), nonce, name = scale(self.config), site.nonce(self.model.calls.secret), _name(side)
+    def _messages(self, background: Background, side: Side) -> tuple[Message, ...]:
+        (lowest, highest), name = scale(self.config), _name(side)
         return lay_out(self.model, lambda: self.prompts["critique_side"].fill({
-            "field": self.field, "lowest": str(lowest), "highest": str(highest), "task": task_block(background.task, nonce),
+            "field": self.field, "lowest": str(lowest), "highest": str(highest), "task": task_block(background.task),
             "analysis": describe_analysis(self.config, "of the response"),
-            "knowledge": knowledge_block(background.knowledge, background.evidence, nonce, self.evidence_chars),
+            "knowledge": knowledge_block(background.knowledge, background.evidence, self.evidence_chars),
             "response": "\n\n".join((
-                text_block(self.show(side.output), "response", nonce, name),
-                *self._findings(background, side, "response", name, nonce),
+                response_block(self.show(side.output), "response", name),
+                *self._findings(background, side, "response", name),
             )),
         }))  # fmt: skip
 
     def _lay_out(self, background: Background, pair: PreferencePair) -> tuple[str, str]:
         for side in (pair.chosen, pair.rejected):
             if _standing(background, side).supports is None:  # what decides about the others has seen them
-                self._messages(background, side, _site(background, side))
+                self._messages(background, side)
         return _name(pair.chosen), _name(pair.rejected)
 
 
@@ -225,31 +225,31 @@ class PairCritic(RewardCritic):
     async def _critique(self, background: Background, pair: PreferencePair, round_: int) -> Critique:
         site = CallSite(background.task.id, "critic", round_, "critique")
         schema = review_schema(self.config.analysis_chars)
-        review = (await self.model.structured(self._messages(background, pair, site), site, schema)).model_dump()
+        review = (await self.model.structured(self._messages(background, pair), site, schema)).model_dump()
         analyses = (review.get("preferred_analysis", ""), review.get("dispreferred_analysis", ""))
         analysis = f"Preferred: {analyses[0]}\nDispreferred: {analyses[1]}" if any(analyses) else ""
         return Critique(analysis=analysis, score=review["score"])
 
-    def _messages(self, background: Background, pair: PreferencePair, site: CallSite) -> tuple[Message, ...]:
-        nonce, sides = site.nonce(self.model.calls.secret), (pair.chosen, pair.rejected)
+    def _messages(self, background: Background, pair: PreferencePair) -> tuple[Message, ...]:
+        sides = (pair.chosen, pair.rejected)
 
         def build() -> tuple[Message, ...]:
             chosen, rejected = (
-                text_block(self.show(side.output), name, nonce) for side, name in zip(sides, self.names, strict=True)
+                response_block(self.show(side.output), name, name) for side, name in zip(sides, self.names, strict=True)
             )
-            context = [knowledge_block(background.knowledge, background.evidence, nonce, self.evidence_chars)]
+            context = [knowledge_block(background.knowledge, background.evidence, self.evidence_chars)]
             for side, name in zip(sides, self.names, strict=True):
-                context += self._findings(background, side, name, name, nonce)
+                context += self._findings(background, side, name, name)
             return self.prompts["critique"].fill({
                 "field": self.field, "examples": self.examples, "context": "\n\n".join(filter(None, context)),
-                "analysis": describe_analysis(self.config, "of each response"), "task": task_block(background.task, nonce),
+                "analysis": describe_analysis(self.config, "of each response"), "task": task_block(background.task),
                 "chosen": chosen, "rejected": rejected,
             })  # fmt: skip
 
         return lay_out(self.model, build)
 
     def _lay_out(self, background: Background, pair: PreferencePair) -> tuple[str, str]:
-        self._messages(background, pair, CallSite(background.task.id, "critic", 0, "critique"))
+        self._messages(background, pair)
         return self.names
 
 

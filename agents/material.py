@@ -70,25 +70,28 @@ def _count(tokens: Callable[[str], int], messages: Sequence[Message]) -> int:
     return sum(tokens(message.text) for message in messages)
 
 
-def task_block(task: Task, nonce: str) -> str:
+def task_block(task: Task) -> str:
     """The task's prompt."""
-    return fence(shorten(task.text, TASK_CHARS, "task"), "task", nonce)
+    return fence(shorten(task.text, TASK_CHARS, "task"), "task")
 
 
-def text_block(text: str, label: str, nonce: str, what: str | None = None) -> str:
+def text_block(text: str, label: str, what: str | None = None) -> str:
     """Our own words or a model's in our service, "(none)" where there are none; `what` names them where they are shortened."""
-    return fence(shorten(text, RESPONSE_CHARS, label if what is None else what) or "(none)", label, nonce)
+    return fence(shorten(text, RESPONSE_CHARS, label if what is None else what) or "(none)", label)
 
 
-def response_block(text: str, label: str, nonce: str, what: str) -> str:
+def response_block(text: str, label: str, what: str) -> str:
     """A response, without what it says to its judge; `what` names it where something is left out."""
-    return fence(_quote(text, RESPONSE_CHARS, what) or "(none)", label, nonce)
+    return fence(_quote(text, RESPONSE_CHARS, what) or "(none)", label)
 
 
 def _quote(text: str, chars: int, what: str, *, claims: bool = True) -> str:
-    """Somebody else's words: short enough, and without remarks to the judge, which are noted as cuts."""
+    """Somebody else's words: short enough, and without remarks to the judge, which are noted as cuts.
+
+    Where nothing else would be left, claims stay: the task may ask for a score.
+    """
     short = shorten(text, chars, what)
-    kept = leave_out_remarks(short, claims=claims)
+    kept = leave_out_remarks(short, claims=claims) or leave_out_remarks(short, claims=False)
     if kept != short and what:
         note_left_out(f"remarks to the judge in {what}", len(short) - len(kept))
     return kept
@@ -122,18 +125,18 @@ def differ_unseen(pair: PreferencePair, names: tuple[str, str], cuts: Sequence[C
 
 
 def response_blocks(
-    candidates: Sequence[Candidate], nonce: str, evidence: Sequence[Evidence] = (), evidence_chars: int = 2000,
+    candidates: Sequence[Candidate], evidence: Sequence[Evidence] = (), evidence_chars: int = 2000,
     show: Show = show_text,
 ) -> str:  # fmt: skip
     """The responses, numbered from 1 in the order given, each followed by the findings that concern it."""
     blocks = []
     for place, candidate in enumerate(candidates, start=1):
         name = response_name(candidate.index)
-        blocks.append(response_block(show(candidate.output), f"response {place}", nonce, name) + _ENDINGS[candidate.ending])
+        blocks.append(response_block(show(candidate.output), f"response {place}", name) + _ENDINGS[candidate.ending])
         own = [item for item in evidence if item.candidate == candidate.index]
         for item in own:
             label, what = f"{item.tool} on response {place}", f"{item.tool} on {name}"
-            blocks.append(evidence_block(item, label, nonce, evidence_chars, what))
+            blocks.append(evidence_block(item, label, evidence_chars, what))
     return "\n\n".join(blocks)
 
 
@@ -142,24 +145,24 @@ def guidance_part(guidance: str) -> str:
     return f"Further guidance:\n{guidance}" if guidance else ""
 
 
-def knowledge_block(knowledge: Knowledge | None, evidence: Sequence[Evidence], nonce: str, evidence_chars: int) -> str:
+def knowledge_block(knowledge: Knowledge | None, evidence: Sequence[Evidence], evidence_chars: int) -> str:
     """What is known about the task: what the aggregator made of it, else the findings about the task as a whole."""
     if knowledge is not None:
-        return text_block(knowledge.text, "findings", nonce)
-    return task_evidence_blocks(evidence, nonce, evidence_chars)
+        return text_block(knowledge.text, "findings")
+    return task_evidence_blocks(evidence, evidence_chars)
 
 
-def task_evidence_blocks(evidence: Sequence[Evidence], nonce: str, evidence_chars: int) -> str:
+def task_evidence_blocks(evidence: Sequence[Evidence], evidence_chars: int) -> str:
     """The findings about the task as a whole."""
     own = [item for item in evidence if item.candidate is None]
-    return "\n\n".join(evidence_block(item, f"{item.tool} on the task", nonce, evidence_chars) for item in own)
+    return "\n\n".join(evidence_block(item, f"{item.tool} on the task", evidence_chars) for item in own)
 
 
-def evidence_block(item: Evidence, label: str, nonce: str, evidence_chars: int, what: str | None = None) -> str:
+def evidence_block(item: Evidence, label: str, evidence_chars: int, what: str | None = None) -> str:
     """One finding, without what it quotes for the judge; a failed call says so.
 
     A tool that looked at a response may say that it is right. One that was called for the task, such as a search, knows of none.
     `what` names the finding where something is left out, else the label does.
     """
     text = _quote(item.text, evidence_chars, label if what is None else what, claims=item.candidate is None)
-    return fence(text if item.ok else f"(the tool failed: {text})", label, nonce)
+    return fence((text if item.ok else f"(the tool failed: {text})") or "(none)", label)

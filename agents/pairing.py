@@ -114,7 +114,7 @@ def is_verified(pool: Pool, pair: PreferencePair) -> bool:
 
 
 def findings_decide(pool: Pool, config: PairConfig) -> bool:
-    """Whether no judge's opinion could change which pair there is, or that there is none.
+    """Whether no judge's opinion could turn the pair's order round, or make a pair where there is none.
 
     Args:
         pool: Without verdicts.
@@ -167,9 +167,9 @@ def _none(reason: Reason, text: str) -> Formed:
 
 def _missing_contrast(pool: Pool, sides: Sequence[Side], config: PairConfig) -> Shortfall | None:
     """Why no order of the candidates would be borne out by findings; None where one may."""
-    found = [pool.standing(side) for side in sides]
     if config.require == "none":
         return None
+    found = [pool.standing(side) for side in sides]
     right, wrong = (sum(one.supports is value for one in found) for value in (True, False))
     count, silent = len(found), sum(one.silent and one.supports is None for one in found)
     rest = f"; {silent} {'states' if silent == 1 else 'state'} no answer that could be checked" if silent else ""
@@ -177,11 +177,13 @@ def _missing_contrast(pool: Pool, sides: Sequence[Side], config: PairConfig) -> 
         return Shortfall(reasons=("all_right",), text=f"No contrast: {right} of {count} responses are verified right{rest}.")
     if wrong and not right and wrong + silent == count and config.chosen == "best":
         return Shortfall(reasons=("all_wrong",), text=f"No contrast: {wrong} of {count} responses are verified wrong{rest}.")
-    if config.require != "verified" or (wrong and (right or config.chosen == "reference")):
+    needed = config.min_verified if config.chosen == "best" else 0
+    if config.require != "verified" or (wrong and right >= needed):
         return None
     told = f"{right} of {count} responses are verified right and {wrong} wrong"
     if any(one.votes for one in found):
-        return Shortfall(reasons=("undecided",), text=f"Not verified: the checks are split; {told}{rest}.")
+        wanted = f", {needed} right ones are needed" if 0 < right < needed else ""
+        return Shortfall(reasons=("undecided",), text=f"Not verified: the checks leave too much open; {told}{wanted}{rest}.")
     return Shortfall(
         reasons=("unverified",),
         text="Not verified: no tool could check any of the responses. With pair.require = 'consistent' a judge decides then.",
@@ -200,11 +202,11 @@ def _against(chosen: Standing, rejected: Standing, config: PairConfig) -> Shortf
         return Shortfall(
             reasons=("no_answer",), text="The best response states no answer that could be checked, where others state one."
         )
-    certainty = certainty_of(chosen, rejected)
-    if certainty is not None and certainty < config.min_certainty:
+    behind = [share for share in (chosen.share, None if rejected.share is None else 1 - rejected.share) if share is not None]
+    if behind and min(behind) < config.min_certainty:
         return Shortfall(
             reasons=("undecided",),
-            text=f"Too uncertain: {certainty:.0%} of the votes stand behind the order, {config.min_certainty:.0%} are needed.",
+            text=f"Too uncertain: {min(behind):.0%} of the votes stand behind the order, {config.min_certainty:.0%} are needed.",
         )
     return None
 
@@ -218,9 +220,10 @@ def _doubt(
     if chosen is None or rejected is None:
         return Shortfall(reasons=("unverified",), text="The findings do not decide, and no judge was asked.")
     if chosen - rejected < config.min_margin:
+        better = "reference counts as" if pair.chosen.origin == REFERENCE else "preferred response scored"
         return Shortfall(
             reasons=("low_margin",),
-            text=f"No contrast: the preferred response scored {chosen:.3g} and the dispreferred one {rejected:.3g}, a margin of "
+            text=f"No contrast: the {better} {chosen:.3g} and the dispreferred one {rejected:.3g}, a margin of "
             f"{chosen - rejected:.3g} where {config.min_margin:g} is needed. The responses must differ more in quality, or the "
             "judge must look closer.",
         )

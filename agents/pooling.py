@@ -6,15 +6,19 @@ from anyprefer.types import Attempt, Evidence, Side, Verdict
 
 
 def pool_evidence(attempts: Sequence[Attempt], evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
-    """What tools found in earlier rounds and in a later one; of what was looked at again, the last finding.
+    """What tools found in earlier rounds and in a later one; of what a tool looked at again, what it found last.
 
     Args:
         attempts: Of the earlier rounds, in their order.
-        evidence: Of the later round.
+        evidence: Of the later round. A call that failed has found nothing, so that what was found before still holds.
     """
-    latest = {(item.tool, item.candidate): item for attempt in attempts for item in attempt.evidence}
-    again = {(item.tool, item.candidate) for item in evidence}
-    return (*(item for key, item in latest.items() if key not in again), *evidence)
+    found: dict[tuple[str, int | None], list[Evidence]] = {}
+    for items in (*(attempt.evidence for attempt in attempts), evidence):
+        last: dict[tuple[str, int | None], list[Evidence]] = {}
+        for item in items:
+            last.setdefault((item.tool, item.candidate), []).append(item)
+        found |= {key: some for key, some in last.items() if key not in found or any(item.ok for item in some)}
+    return tuple(item for items in found.values() for item in items)
 
 
 def evidence_behind(attempts: Sequence[Attempt], attempt: Attempt) -> tuple[Evidence, ...]:

@@ -16,7 +16,6 @@ from anyprefer.config import Recipe
 from anyprefer.errors import ConfigError
 from anyprefer.tools.answers import answer_like, choice_of, final_answer, same_answer
 from anyprefer.types import PreferencePair, Reply, Side, Task
-from anyprefer.wording import words
 
 logger = logging.getLogger(__name__)
 
@@ -171,10 +170,4 @@ def _is_right(response: str, answer: str, prompt: str) -> bool | None:
     if stated is None:
         return None
     stated = choice_of(stated, prompt) or answer_like(stated, answer)
-    if stated is None:
-        return None
-    if same_answer(stated, answer):
-        return True
-    said, asked = f" {' '.join(words(stated))} ", f" {' '.join(words(answer))} "
-    is_phrase = len(asked) > 3 and not any(letter.isdigit() for letter in asked)
-    return None if is_phrase and asked in said else False  # "Paris, France" for "Paris" may be right
+    return None if stated is None else same_answer(stated, answer)

@@ -117,7 +117,7 @@ class PromptRewriter:
     async def _ask(self, task: Task, view: RoundView, withheld: Withheld, prompt: Prompt, schema: type[BaseModel]) -> Written:
         """Ask for guidance, and where it states what it may not, once more; what still does is left out."""
         site = CallSite(task.id, "rewriter", view.attempt.round, prompt.name)
-        messages = self._messages(task, view, prompt, site)
+        messages = self._messages(task, view, prompt)
         reply = await self.model.structured(messages, site, schema)
         words, leaks = self._read(reply, withheld)
         if not leaks:
@@ -141,13 +141,13 @@ class PromptRewriter:
                 leaks[player] = leak
         return words, leaks
 
-    def _messages(self, task: Task, view: RoundView, prompt: Prompt, site: CallSite) -> tuple[Message, ...]:
-        nonce, attempt = site.nonce(self.model.calls.secret), view.attempt
+    def _messages(self, task: Task, view: RoundView, prompt: Prompt) -> tuple[Message, ...]:
+        attempt = view.attempt
         return lay_out(self.model, lambda: prompt.fill({
-            "task": task_block(task, nonce), "outcome": view.describe(nonce),
-            "critique": text_block(attempt.critique.analysis, "critique", nonce),
-            "target_guidance": text_block(attempt.prompts.target, "current guidance of the target", nonce),
-            "judge_guidance": text_block(attempt.prompts.judge, "current guidance of the judge", nonce),
+            "task": task_block(task), "outcome": view.describe(),
+            "critique": text_block(attempt.critique.analysis, "critique"),
+            "target_guidance": text_block(attempt.prompts.target, "current guidance of the target"),
+            "judge_guidance": text_block(attempt.prompts.judge, "current guidance of the judge"),
         }))  # fmt: skip
 
 

@@ -34,14 +34,14 @@ class RoundView:
         known = {side.origin.candidate: _as_candidate(side) for side in sides if side.origin.candidate is not None}
         return list({**known, **{one.index: one for one in (*self.earlier, *self.attempt.candidates)}}.values())
 
-    def describe(self, nonce: str) -> str:
+    def describe(self) -> str:
         """The round in a prompt, every text of a model or a tool fenced."""
         pair = self.attempt.pair
-        parts = self._of_responses(nonce) if pair is None else self._of_pair(pair, nonce)
-        about_task = task_evidence_blocks(self.attempt.evidence, nonce, self.evidence_chars)
+        parts = self._of_responses() if pair is None else self._of_pair(pair)
+        about_task = task_evidence_blocks(self.attempt.evidence, self.evidence_chars)
         return "\n\n".join(part for part in (*parts, about_task) if part)
 
-    def _of_pair(self, pair: PreferencePair, nonce: str) -> list[str]:
+    def _of_pair(self, pair: PreferencePair) -> list[str]:
         """The rewards, then each side with what was found about it."""
         critique, parts = self.attempt.critique, []
         if critique.score is not None:
@@ -52,26 +52,25 @@ class RoundView:
         for side, name in ((pair.chosen, "preferred response"), (pair.rejected, "dispreferred response")):
             found = [] if side.origin.candidate is None else self._lines([_as_candidate(side)])
             parts.append(f"{name.capitalize()}{''.join(f': {line}' for line in found)}")
-            parts.append(response_block(shorten(self.show(side.output), _SIDE_CHARS, name), name, nonce, name))
+            parts.append(response_block(shorten(self.show(side.output), _SIDE_CHARS, name), name, name))
             parts += [
-                evidence_block(item, f"{item.tool} on the {name}", nonce, self.evidence_chars)
-                for item in self.attempt.evidence_of(side)
+                evidence_block(item, f"{item.tool} on the {name}", self.evidence_chars) for item in self.attempt.evidence_of(side)
             ]
         return parts
 
-    def _of_responses(self, nonce: str) -> list[str]:
+    def _of_responses(self) -> list[str]:
         """What there is where no pair was formed: the responses in excerpts, with what was found about each."""
         responses = self.responses
         lines = [f"Response {place}: {line}" for place, line in enumerate(self._lines(responses), start=1)]
         blocks = response_blocks(
-            responses, nonce, self.attempt.evidence, self.evidence_chars,
+            responses, self.attempt.evidence, self.evidence_chars,
             show=lambda output: shorten(self.show(output), _EXCERPT_CHARS),
         )  # fmt: skip
         return ["No pair could be formed.", "\n".join(lines), blocks]
 
     def _lines(self, responses: Sequence[Candidate]) -> list[str]:
         """How each response stands and what it scored."""
-        standings = find_standings(responses, self.attempt.evidence, self.attempt.verdicts, self.verifiers)
+        standings = find_standings(self.responses, self.attempt.evidence, self.attempt.verdicts, self.verifiers)
         scores = {verdict.candidate: verdict.score for verdict in self.attempt.verdicts}
         return [_in_words(standings.get(one.index, UNKNOWN), scores.get(one.index)) for one in responses]
 

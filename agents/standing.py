@@ -20,7 +20,8 @@ class Standing:
     votes: int = 0
     """Single checks: of n, so many speak for the candidate. 0 of 0 where none spoke."""
     silent: bool = False
-    """Whether a verifying tool had an answer to compare others with, and could read none in this one."""
+    """Whether a verifying tool that spoke about others looked at this one as well, and could read no answer in it. A tool that
+    failed, or was not called about it, has not looked."""
     passed: int = 0
     """Checks that it passes which alone do not show it to be right, such as one of its form."""
 
@@ -76,7 +77,8 @@ def _by_score(share: float) -> Standing:
 
 def _by_tools(items: Sequence[Evidence], verifiers: frozenset[str], spoke: set[str]) -> Standing:
     """Add up what tools found; a finding without votes is one vote."""
-    verifying = [item for item in items if item.tool in verifiers and _speaks(item)]
+    looked = [item for item in items if item.tool in verifiers]
+    verifying = [item for item in looked if _speaks(item)]
     others = [item for item in items if item.tool not in verifiers]
     against = [item for item in others if item.finding.supports is False]
     votes = [item.finding.votes or (int(bool(item.finding.supports)), 1) for item in verifying] + [(0, 1) for _ in against]
@@ -85,6 +87,6 @@ def _by_tools(items: Sequence[Evidence], verifiers: frozenset[str], spoke: set[s
         supports=opinions.pop() if len(opinions) == 1 else None,
         votes_for=float(sum(count for count, _ in votes)),
         votes=sum(total for _, total in votes),
-        silent=bool(spoke - {item.tool for item in verifying}),
+        silent=bool(spoke & {item.tool for item in looked} - {item.tool for item in verifying}),
         passed=sum(item.finding.supports is True for item in others),
     )

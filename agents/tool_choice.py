@@ -1,7 +1,7 @@
 """Which tools are called, and with what: the judge's choice (paper: section 2.2)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union
 
@@ -60,42 +60,42 @@ class ToolChooser:
             calls = await complete_all(self._fill_in(task, name, tool, round_, guidance) for name, tool in self.tools.items())
         else:
             calls = await self._choose(task, candidates, round_, guidance)
-        calls = [self._with_earlier(call, earlier) for call in calls]
-        return expand_calls(calls, self.tools, candidates)
+        return expand_calls(list(self._with_earlier(calls, earlier)), self.tools, candidates)
 
     async def _choose(self, task: Task, candidates: Sequence[Candidate], round_: int, guidance: str) -> list[ToolCall]:
         """Let the model choose tools and write their arguments in one reply."""
         site = CallSite(task.id, "judge", round_, "choose_tools")
-        nonce = site.nonce(self.model.calls.secret)
         messages = lay_out(self.model, lambda: self.choose_prompt.fill({
             "field": self.field, "tools": describe_tools(self.tools), "max_calls": str(self.config.max_calls),
-            "task": task_block(task, nonce),
-            "responses": response_blocks(candidates, nonce, show=lambda output: shorten(self.show(output), _EXCERPT_CHARS)),
+            "task": task_block(task),
+            "responses": response_blocks(candidates, show=lambda output: shorten(self.show(output), _EXCERPT_CHARS)),
             "guidance": guidance_part(guidance),
         }))  # fmt: skip
         reply: Any = await self.model.structured(messages, site, choice_schema(self.tools, self.config.max_calls))
         return [ToolCall(tool=call.tool, args=call.args.model_dump(mode="json"), why=call.why) for call in reply.calls]
 
-    def _with_earlier(self, call: ToolCall, earlier: Sequence[ToolCall]) -> ToolCall:
-        """A call with what earlier calls of its tool list behind its own; of the rest of their arguments nothing stays.
+    def _with_earlier(self, calls: Sequence[ToolCall], earlier: Sequence[ToolCall]) -> Iterator[ToolCall]:
+        """The calls, the first one of each tool with what earlier calls of it list behind its own; nothing else of these stays.
 
         A judge that writes arguments once may write the same again, which is no second vote; samples are votes each.
         """
-        asked: list[dict[str, Any]] = []
-        for args in (one.args for one in earlier if one.tool == call.tool):
-            if args not in asked:
-                asked.append(args)
-        if self.config.samples == 1:
-            asked = [_without_repeats(args, call.args) for args in asked]
-        return call.model_copy(update={"args": merge_arguments(self.tools[call.tool].Args, [call.args, *asked])})
+        asked: dict[str, list[dict[str, Any]]] = {}
+        for one in earlier:
+            if one.args not in asked.setdefault(one.tool, []):
+                asked[one.tool].append(one.args)
+        for call in calls:
+            merged = call.args
+            for args in asked.pop(call.tool, ()):
+                more = _without_repeats(args, merged) if self.config.samples == 1 else args
+                merged = merge_arguments(self.tools[call.tool].Args, [merged, more])
+            yield call.model_copy(update={"args": merged})
 
     async def _fill_in(self, task: Task, name: str, tool: Tool, round_: int, guidance: str) -> ToolCall:
         """Write one tool's arguments; one without any costs no call."""
         if not tool.Args.model_fields:
             return ToolCall(tool=name)
         site = CallSite(task.id, "judge", round_, f"fill_in/{name}")
-        nonce = site.nonce(self.model.calls.secret)
-        messages = lay_out(self.model, lambda: self._arguments_messages(name, tool, task, nonce, guidance))
+        messages = lay_out(self.model, lambda: self._arguments_messages(name, tool, task, guidance))
         samples, temperature = self.config.samples, self.config.sample_temperature
         if samples > 1:
             replies = await self.model.structured_samples(messages, site, tool.Args, samples, temperature)
@@ -103,15 +103,15 @@ class ToolChooser:
             replies = [await self.model.structured(messages, site, tool.Args)]
         return ToolCall(tool=name, args=merge_arguments(tool.Args, [reply.model_dump(mode="json") for reply in replies]))
 
-    def _arguments_messages(self, name: str, tool: Tool, task: Task, nonce: str, guidance: str) -> tuple[Message, ...]:
+    def _arguments_messages(self, name: str, tool: Tool, task: Task, guidance: str) -> tuple[Message, ...]:
         """Ask for one tool's arguments, after its worked examples as turns of the conversation."""
         prompt, values = self.arguments_prompt, {"field": self.field, "tools": describe_tools({name: tool})}
         values["guidance"] = guidance_part(guidance)
         turns: list[Message] = []
         for example in tool.examples:
             reply = Message(role="assistant", content=json.dumps(dict(example.args), ensure_ascii=False))
-            turns += [prompt.fill({**values, "task": fence(example.task, "task", nonce)})[-1], reply]
-        *system, question = prompt.fill({**values, "task": task_block(task, nonce)})
+            turns += [prompt.fill({**values, "task": fence(example.task, "task")})[-1], reply]
+        *system, question = prompt.fill({**values, "task": task_block(task)})
         return (*system, *turns, question)
 
 

@@ -72,13 +72,12 @@ _CONTROL = re.compile(
 """The first sign of a chat template's control tokens, which a server may read as such wherever they stand."""
 
 
-def fence(text: str, label: str, nonce: str = "") -> str:
+def fence(text: str, label: str) -> str:
     """Wrap untrusted text between markers that it cannot hold: a space goes into what looks like a marker or a control token.
 
     Args:
         text: Data from a model, a tool, the web or a user's file.
         label: What the data is, for the reader: "response A".
-        nonce: Not used.
     """
     return f"<<{label}>>\n{_CONTROL.sub(_split, _MARKER.sub(_split, text))}\n<<end {label}>>"
 

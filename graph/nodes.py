@@ -89,10 +89,10 @@ class Nodes:
 
     @_noting_cuts("aggregator")
     async def aggregate_knowledge(self, state: SynthesisState) -> Update:
-        """Distil the evidence, given the last round's scores."""
+        """Distil the evidence of all rounds, given the last round's scores."""
         previous = state["attempts"][-1] if state["attempts"] else None
         knowledge = await self.team.aggregator.aggregate(
-            state["task"], self._whole(state), state["evidence"], previous, state["round"], guidance=state["prompts"].judge
+            state["task"], self._whole(state), all_evidence(state), previous, state["round"], guidance=state["prompts"].judge
         )
         return {"knowledge": knowledge}
 
@@ -137,11 +137,15 @@ class Nodes:
         return {"critique": critique, "attempts": [attempt.model_copy(update={"shortfall": shortfall})]}
 
     async def rewrite_prompts(self, state: SynthesisState) -> Update:
-        """Turn the critique into the next round's prompts; what was shortened for it belongs to that round."""
+        """Turn the critique, and the findings of all rounds, into the next round's prompts.
+
+        What was shortened for it belongs to that round.
+        """
         with watch_cuts() as cuts:
             *before, last = state["attempts"]
             earlier = [candidate for attempt in before for candidate in attempt.candidates]
-            prompts = await self.team.rewriter.rewrite(state["task"], last, earlier=earlier)
+            known = last.model_copy(update={"evidence": all_evidence(state)})
+            prompts = await self.team.rewriter.rewrite(state["task"], known, earlier=earlier)
         return {"prompts": prompts, "round": state["round"] + 1, "cuts": tuple(cuts)}
 
     async def review_pair(self, state: SynthesisState) -> Update:

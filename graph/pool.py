@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from anyprefer.agents.pairing import Pool, whole_ones
+from anyprefer.agents.pooling import pool_evidence
 from anyprefer.agents.standing import find_standings
 from anyprefer.agents.team import Team
 from anyprefer.graph.state import SynthesisState
@@ -25,12 +26,9 @@ def whole_candidates(team: Team, state: SynthesisState) -> tuple[Candidate, ...]
 
 
 def all_evidence(state: SynthesisState) -> tuple[Evidence, ...]:
-    """What tools found about the task and the candidates in any round; of what was looked at again, the last finding."""
-    attempts = state.get("attempts", ())
-    found = [item for attempt in attempts for item in attempt.evidence if attempt.round != state["round"]]
-    latest = {(item.tool, item.candidate): item for item in found}
-    again = {(item.tool, item.candidate) for item in state["evidence"]}
-    return (*(item for key, item in latest.items() if key not in again), *state["evidence"])
+    """What tools found about the task and the candidates in any round; see `pool_evidence`."""
+    before = [attempt for attempt in state.get("attempts", ()) if attempt.round < state["round"]]
+    return pool_evidence(before, state["evidence"])
 
 
 def pool_of(team: Team, state: SynthesisState, verdicts: Sequence[Verdict] = ()) -> Pool:

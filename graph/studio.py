@@ -77,6 +77,13 @@ class StudioContext:
     num_candidates: int = _setting(RECIPE.sampling.num_candidates, "Responses per round.", "sample_candidates")
     judge_model: str = _setting(RECIPE.judge.model, "The model that chooses tools and scores.", "score_candidates")
     tools: list[str] = _setting(RECIPE.tools.names, "Tools that the judge may use.", "select_tools")  # noqa: RUF009 - gives a field
+    ask: Literal["undecided", "always"] = _setting(
+        RECIPE.judge.ask, "Whether responses are scored where findings decide already.", "score_candidates"
+    )
+    require: Literal["verified", "consistent", "none"] | None = _setting(
+        RECIPE.pair.require, "What findings must say of a pair; unset goes by the tools.", "form_pair"
+    )
+    min_certainty: float = _setting(RECIPE.pair.min_certainty, "Least share of the votes behind a pair, 0 to 1.", "form_pair")
     threshold: float = _setting(RECIPE.loop.threshold, "Least reward of an accepted pair, 1 to 10.", "critique_pair")
     max_rounds: int = _setting(RECIPE.loop.max_rounds, "Rewrites of the prompts before the task is given up.", "rewrite_prompts")
     feedback: str = _setting(
@@ -97,8 +104,9 @@ def recipe_for(context: StudioContext) -> Recipe:
     """
     data = RECIPE.model_dump(mode="json", exclude_none=True, exclude_unset=True)
     changes: dict[str, dict[str, Any]] = {
-        "target": {"model": context.target_model}, "judge": {"model": context.judge_model},
+        "target": {"model": context.target_model}, "judge": {"model": context.judge_model, "ask": context.ask},
         "sampling": {"num_candidates": context.num_candidates}, "tools": {"names": context.tools},
+        "pair": {"require": context.require, "min_certainty": context.min_certainty},
         "loop": {
             "threshold": context.threshold, "max_rounds": min(context.max_rounds, MAX_ROUNDS), "feedback": context.feedback
         },
@@ -172,7 +180,8 @@ def _says(update: Update) -> str:
     if update.get("record") is not None:
         return f"recorded: {update['record'].status}"
     if update.get("critique") is not None:
-        return f"reward {update['critique'].score or 'none'}"
+        score = update["critique"].score
+        return "no reward" if score is None else f"reward {score:.3g}"
     if update.get("pair") is not None:
         margin = update["pair"].margin
         return "a pair" if margin is None else f"a pair with margin {margin:.3g}"
@@ -186,7 +195,10 @@ async def read_task(state: StudioState) -> Update:
     """Begin a task; whatever the thread held before is cleared."""
     reference = state.get("reference")
     task = Task(prompt=state["prompt"], reference=Reply.of(reference) if reference else None)
-    return {"task": task, "round": 0, "prompts": Prompts(), "attempts": Overwrite([]), "review": None, "record": None}
+    return {
+        "task": task, "reference": "", "round": 0, "prompts": Prompts(), "attempts": Overwrite([]), "pair": None,
+        "critique": None, "review": None, "record": None,
+    }  # fmt: skip
 
 
 workshop = Workshop()

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from decimal import Context, Decimal
 from fractions import Fraction
 
+from anyprefer import wording
+
 MAX_CHARS = 100_000
 """Characters of a response that are read, from its end: that is where final answers stand."""
 MAX_ANSWER_CHARS = 80
@@ -109,6 +111,9 @@ _CONCLUSION = re.compile(r"\b(?:so|therefore|thus|hence|total|altogether|in all|
 _LIST_MARK = re.compile(r"^[ \t]*+(?:[0-9]{1,2}[.)]|[-*•])[ \t]++", re.MULTILINE)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _MARK = re.compile(r"(?:(?<=[\s,;:?*])|^)\(?([A-Ja-j])[).:]\*{0,2}[ \t]+(?=\S)", re.MULTILINE)
+_TRUTHS = {"yes": True, "true": True, "no": False, "false": False}
+_MIN_PHRASE = 2
+"""Letters of words that are looked for in others."""
 _PLAIN_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+|/[1-9][0-9]*)?")
 _ARTICLE = re.compile(r"\A(?:the|an?)\s(?=\S)")
 
@@ -145,13 +150,29 @@ def answer_like(stated: str | None, known: str) -> str | None:
     """A stated answer in the kind of a known one, so that the two can be compared: "12" of "Ann has 12 apples" beside "21".
 
     Returns:
-        The answer as it is, unless the known one is a number: then the only number in it, and None where it has none or several,
-        since words beside a number are neither right nor wrong.
+        The answer as it is, but beside a number the only number in it, and "yes" as "true" beside a truth value. None where
+        that is neither right nor wrong: beside a number where it has none or several, since words are no number, and beside
+        words that stand in it among others.
     """
-    if stated is None or _read_number(_normalize(known)) is None or _read_number(_normalize(stated)) is not None:
-        return stated
-    numbers = _PROSE_NUMBER.findall(stated)
-    return _normalize(numbers[0]) if len(numbers) == 1 else None
+    if stated is None:
+        return None
+    plain, truth = _normalize(stated), _normalize(known)
+    if _read_number(truth) is not None:
+        if _read_number(plain) is not None:
+            return stated
+        numbers = _PROSE_NUMBER.findall(stated)
+        return _normalize(numbers[0]) if len(numbers) == 1 else None
+    if truth in _TRUTHS and plain in _TRUTHS:
+        return truth if _TRUTHS[truth] == _TRUTHS[plain] else stated
+    return None if _stands_within(truth, plain) else stated
+
+
+def _stands_within(phrase: str, text: str) -> bool:
+    """Whether words stand in a longer text: "Paris" in "Paris, France"; a letter or a number of a text says nothing."""
+    asked, said = wording.words(phrase), wording.words(text)
+    if sum(map(len, asked)) < _MIN_PHRASE or any(sign.isdigit() for word in asked for sign in word):
+        return False
+    return len(said) > len(asked) and " ".join(asked) in wording.ngrams(said, len(asked))
 
 
 def choice_of(answer: str, prompt: str) -> str | None:

@@ -46,7 +46,7 @@ O = TypeVar("O", bound=ToolOptions, default=Any)  # noqa: E741 - options, as A i
 
 @dataclass(frozen=True)
 class Case:
-    """What a call is about: the task, all responses of the round and, for a candidate tool, the one to look at."""
+    """What a call is about: the task, its responses of all rounds so far and, for a candidate tool, the one to look at."""
 
     task: Task
     """Its reference is never part of the evidence."""

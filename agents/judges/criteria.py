@@ -72,7 +72,7 @@ class WithRubric(Wrapper):
         def build() -> tuple[Message, ...]:
             return setup.prompts["rubric"].fill({
                 "field": setup.field, "num_criteria": f"{FEWEST} to {MOST}", "rules": describe_rules(setup.config, material),
-                "task": task_block(material.task, site.nonce(setup.model.calls.secret)),
+                "task": task_block(material.task),
             })  # fmt: skip
 
         reply = await setup.model.structured(lay_out(setup.model, build), site, Rubric)

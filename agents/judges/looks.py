@@ -56,23 +56,22 @@ async def ask_about(
         ModelError: The reply is missing or malformed.
     """
     site = CallSite(material.task.id, "judge", material.round, f"score/{material.look}")
-    nonce = site.nonce(setup.model.calls.secret)
-    messages = lay_out(setup.model, lambda: prompt.fill({**describe_material(setup, material, shown, nonce), **values}))
+    messages = lay_out(setup.model, lambda: prompt.fill({**describe_material(setup, material, shown), **values}))
     sheet, completion = await setup.model.structured_completion(messages, site, schema, digits=digits)
     return sheet.model_dump(), completion
 
 
-def describe_material(setup: JudgeSetup, material: Material, shown: Sequence[Candidate], nonce: str) -> dict[str, str]:
+def describe_material(setup: JudgeSetup, material: Material, shown: Sequence[Candidate]) -> dict[str, str]:
     """The values of the placeholders that all prompts about candidates may have."""
-    background = knowledge_block(material.knowledge, material.evidence, nonce, setup.evidence_chars)
-    own = text_block(material.own_answer, "your own answer", nonce) if material.own_answer else ""
+    background = knowledge_block(material.knowledge, material.evidence, setup.evidence_chars)
+    own = text_block(material.own_answer, "your own answer") if material.own_answer else ""
     lowest, highest = scale(setup.config)
     return {
         "field": setup.field, "examples": setup.examples, "lowest": str(lowest), "highest": str(highest),
-        "rules": describe_rules(setup.config, material), "task": task_block(material.task, nonce),
+        "rules": describe_rules(setup.config, material), "task": task_block(material.task),
         "knowledge": "\n\n".join(part for part in (background, own) if part),
-        "criteria": text_block(list_criteria(material.rubric), "criteria", nonce),
-        "responses": response_blocks(shown, nonce, material.evidence, setup.evidence_chars, show=setup.show),
+        "criteria": text_block(list_criteria(material.rubric), "criteria"),
+        "responses": response_blocks(shown, material.evidence, setup.evidence_chars, show=setup.show),
     }  # fmt: skip
 
 

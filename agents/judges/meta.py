@@ -55,19 +55,18 @@ class MetaJudge(Wrapper):
         for number, challenger in enumerate(judgements[1:], start=1):
             first, second = (best, challenger) if number % 2 else (challenger, best)
             site = CallSite(material.task.id, "judge", material.round, f"meta/{number}")
-            messages = lay_out(self.model, partial(self._fill, material, candidates, first, second, site))
+            messages = lay_out(self.model, partial(self._fill, material, candidates, first, second))
             reply = await self.model.structured(messages, site, MetaVerdict)
             best = first if reply.better == "A" else second
         return best
 
     def _fill(
-        self, material: Material, candidates: Sequence[Candidate], first: Judgement, second: Judgement, site: CallSite
+        self, material: Material, candidates: Sequence[Candidate], first: Judgement, second: Judgement
     ) -> tuple[Message, ...]:
-        nonce = site.nonce(self.model.calls.secret)
         return self.prompt.fill({
-            "task": task_block(material.task, nonce), "responses": response_blocks(candidates, nonce, show=self.show),
-            "judgement_a": text_block(_describe(first), "judgement A", nonce),
-            "judgement_b": text_block(_describe(second), "judgement B", nonce),
+            "task": task_block(material.task), "responses": response_blocks(candidates, show=self.show),
+            "judgement_a": text_block(_describe(first), "judgement A"),
+            "judgement_b": text_block(_describe(second), "judgement B"),
         })  # fmt: skip
 
 

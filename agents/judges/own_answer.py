@@ -31,6 +31,5 @@ class OwnAnswer(Wrapper):
     async def _answer(self, task: Task) -> str:
         """Asked for once per task: the site names no later round, so the journal has it from then on."""
         site = CallSite(task.id, "judge", 0, "own_answer")
-        nonce = site.nonce(self.model.calls.secret)
-        messages = lay_out(self.model, lambda: self.prompt.fill({"field": self.field, "task": task_block(task, nonce)}))
+        messages = lay_out(self.model, lambda: self.prompt.fill({"field": self.field, "task": task_block(task)}))
         return (await self.model.complete(messages, site)).texts[0]

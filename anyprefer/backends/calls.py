@@ -5,9 +5,7 @@ implementation for callers without a run folder. `anyprefer.runs.journal` has th
 """
 
 import hashlib
-import hmac
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -23,11 +21,6 @@ class CallSite:
     role: str
     round: int
     step: str
-
-    def nonce(self, secret: bytes) -> str:
-        """A fence marker that is stable across a resume and unpredictable without the run's secret."""
-        text = "\0".join((self.task_id, self.role, str(self.round), self.step))
-        return hmac.new(secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:10]
 
     def seed(self, base: int) -> int:
         """A sampling seed below 2**31 that differs from site to site."""
@@ -69,9 +62,6 @@ class StoredCall:
 class CallStore(Protocol):
     """What model clients and tools need of a journal."""
 
-    secret: bytes
-    """Random, one per run; the source of fence nonces."""
-
     async def get(self, key: str) -> StoredCall | None:
         """The completed call under this key, if there is one."""
 
@@ -95,7 +85,6 @@ def call_key(site: CallSite, request: Mapping[str, Any]) -> str:
 class MemoryCalls:
     """A call store without a file, for `synthesize` without a folder and for Studio."""
 
-    secret: bytes = field(default_factory=lambda: secrets.token_bytes(16))
     calls: dict[str, StoredCall] = field(default_factory=dict)
 
     async def get(self, key: str) -> StoredCall | None:

@@ -22,6 +22,9 @@ class PairConfig(Section):
     `tools.names` has a tool that can verify, else `consistent`."""
     min_certainty: float = Field(default=0.0, ge=0, le=1)
     """Least share of verifying tools' votes behind the order, where any were cast: 0.8 takes 4 of 5 and not 3 of 5."""
+    min_verified: int = Field(default=1, ge=1)
+    """Least number of responses that findings show to be right, with `verified`. Programs of one model may misread a task alike,
+    but seldom meet two responses that do so as well: 2 where one model's programs are all there is. Tests of code need one."""
     min_margin: float = Field(default=1.0, gt=0, le=9)
     """Least difference of the two scores, where a judge gave any and findings do not decide. Below 1 the difference is within a
     judge's rounding."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
+from anyprefer.agents.pooling import evidence_behind
 from anyprefer.agents.standing import find_standings
 from anyprefer.agents.team import Team, build_team
 from anyprefer.backends.calls import CallStore
@@ -137,7 +138,7 @@ async def _judge_pair(team: Team, pair: LabelledPair, *, feedback: bool) -> Outc
     if record is None or record.error is not None:
         return Outcome(pair.task.id, None, None, 0, record.error.message if record and record.error else "no record")
     attempt = record.best or max(record.attempts, key=_contrast)
-    return _outcome(team, pair, attempt.evidence, attempt.verdicts, len(record.attempts) - 1)
+    return _outcome(team, pair, evidence_behind(record.attempts, attempt), attempt.verdicts, len(record.attempts) - 1)
 
 
 def _contrast(attempt: Attempt) -> float:

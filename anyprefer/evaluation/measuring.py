@@ -27,12 +27,8 @@ class Meter:
 
     inner: CallStore
     total: RoleUsage = field(default_factory=RoleUsage)
-    secret: bytes = b""
     counted: set[str] = field(default_factory=set)
     """Keys of the calls that are in the total."""
-
-    def __post_init__(self) -> None:
-        self.secret = self.inner.secret
 
     async def get(self, key: str) -> StoredCall | None:
         """See `CallStore.get`."""

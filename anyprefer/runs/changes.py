@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from anyprefer.agents.library import PLACEHOLDERS
-from anyprefer.agents.outcome import best_pair_of, is_accepted, reasons_for_review
+from anyprefer.agents.outcome import best_pair_of, fall_short, is_accepted, reasons_for_review
 from anyprefer.config import ROLES, Recipe
 from anyprefer.config.base import Section, drop_untracked
 from anyprefer.data.run_dir import Lock
 from anyprefer.graph.builder import NODES
 from anyprefer.recipe_tables import tracked_values
-from anyprefer.types import PreferenceRecord
+from anyprefer.types import Attempt, PreferenceRecord
 
 JUDGED_AGAIN = ("loop.threshold", "loop.max_rounds")
 """Settings under which records that exist can be judged again."""
@@ -82,7 +82,9 @@ def roles_behind(record: PreferenceRecord) -> frozenset[str]:
     return frozenset(found.intersection(ROLES))
 
 
-def judge_again(record: PreferenceRecord, recipe: Recipe, digest: str) -> PreferenceRecord | None:
+def judge_again(
+    record: PreferenceRecord, recipe: Recipe, digest: str, verifiers: frozenset[str] = frozenset()
+) -> PreferenceRecord | None:
     """What a record comes to under another threshold and another number of rounds.
 
     What a person decided stays, and so does a task that an error ended, unless a pair of its is good enough now.
@@ -91,6 +93,7 @@ def judge_again(record: PreferenceRecord, recipe: Recipe, digest: str) -> Prefer
         record: Its attempts count, whatever recipe they were judged by.
         recipe: The new one.
         digest: Of the new one; a record that it changes carries it.
+        verifiers: Tools of the recipe that can verify.
 
     Returns:
         The record as it is, or with another status; None where the task is to go on, or a person has to look at its pair.
@@ -100,12 +103,20 @@ def judge_again(record: PreferenceRecord, recipe: Recipe, digest: str) -> Prefer
     best = best_pair_of(record.attempts)
     accepted = best is not None and is_accepted(recipe, record.attempts[best])
     ended = accepted or record.error or not recipe.rewrites or len(record.attempts) > recipe.loop.max_rounds
-    if not ended or (best is not None and reasons_for_review(recipe, record.task.id, record.attempts[best])):
+    if not ended or (best is not None and reasons_for_review(recipe, record.task.id, record.attempts[best], verifiers)):
         return None
     status = "accepted" if accepted else "exhausted"
     if (status, best) == (record.status, record.best_attempt):
         return record
-    return record.model_copy(update={"status": status, "best_attempt": best, "recipe_digest": digest})
+    attempts = tuple(_measured(attempt, recipe) for attempt in record.attempts)
+    return record.model_copy(update={"status": status, "best_attempt": best, "attempts": attempts, "recipe_digest": digest})
+
+
+def _measured(attempt: Attempt, recipe: Recipe) -> Attempt:
+    """An attempt that says whether its reward reaches the recipe's threshold, if it has one; nothing else of it changes."""
+    if attempt.pair is None or attempt.critique.score is None:
+        return attempt
+    return attempt.model_copy(update={"shortfall": fall_short(recipe, attempt, None)})
 
 
 def _shown(value: Any) -> str:

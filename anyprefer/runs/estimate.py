@@ -16,6 +16,7 @@ from anyprefer.data.run_dir import RunDir
 from anyprefer.runs.progress import Progress
 from anyprefer.runs.session import Session, run_session
 from anyprefer.runs.summary import earlier_seconds
+from anyprefer.tools.registry import ADAPTERS, load_tool_class
 from anyprefer.types import RoleUsage
 
 LEAST_SPREAD = 0.05
@@ -118,37 +119,51 @@ async def estimate_session(session: Session, pilot: int, progress: Progress, *, 
 def calls_per_task(recipe: Recipe) -> tuple[int, int]:
     """Fewest and most model calls of one task: one round, or all rounds with a rewrite between them; repairs are not counted."""
     sampling, tools = recipe.sampling, recipe.tools
-    fewest, most = map(sum, zip(_judging_calls(recipe), _critic_calls(recipe), strict=True))
+    rounds = 1 + recipe.loop.max_rounds if recipe.rewrites else 1
+    fewest, most = map(sum, zip(_judging_calls(recipe, rounds), _critic_calls(recipe, rounds), strict=True))
     models = 1 + len(sampling.generators)
     drawing = sampling.num_candidates if "n" in recipe.target.omit else models
     drawing = 0 if sampling.existing else drawing
     choosing = int(bool(tools.names) and tools.choose != "always")
     one = drawing + choosing
     aggregating = int(bool(tools.names) and recipe.aggregator.enabled)
-    rounds = 1 + recipe.loop.max_rounds if recipe.rewrites else 1
     rewrites = 2 if recipe.loop.feedback == "independent" else 1
     resamples = drawing * sampling.max_resamples
-    return one + fewest, rounds * (one + most + aggregating + resamples) + (rounds - 1) * rewrites
+    return one + fewest, most + rounds * (one + aggregating + resamples) + (rounds - 1) * rewrites
 
 
-def _judging_calls(recipe: Recipe) -> tuple[int, int]:
-    """Fewest and most model calls of one judgement, as the recipe's own judge counts them."""
+def _judging_calls(recipe: Recipe, rounds: int) -> tuple[int, int]:
+    """Fewest and most model calls for scores, as the recipe's own judge counts them.
+
+    Later rounds score the responses of earlier ones again.
+    """
     backends, calls = Backends(recipe), MemoryCalls()
     setup = JudgeSetup(
         model=backends.client("judge", calls), prompts=load_prompts(recipe), config=recipe.judge, field=recipe.field
     )
     judge = build_judge(setup, backends.panel(calls), backends.stronger_judge(calls))
-    return judge.num_calls(2 if recipe.sampling.existing else recipe.sampling.num_candidates)
+    count = 2 if recipe.sampling.existing else recipe.sampling.num_candidates
+    fewest = 0 if recipe.judge.ask == "undecided" and _may_be_decided(recipe) else judge.num_calls(count)[0]
+    return fewest, sum(judge.num_calls(count * number)[1] for number in range(1, rounds + 1))
 
 
-def _critic_calls(recipe: Recipe) -> tuple[int, int]:
-    """Fewest and most model calls for the reward of one pair."""
+def _critic_calls(recipe: Recipe, rounds: int) -> tuple[int, int]:
+    """Fewest and most model calls for rewards."""
     critic = recipe.critic
     if not critic.enabled or critic.method == "paper":
-        return int(critic.enabled), int(critic.enabled)
+        return int(critic.enabled), rounds * int(critic.enabled)
     sides = 1 if recipe.pair.chosen == "reference" else 2  # a reference is not graded
-    may_decide = recipe.tools.names or recipe.judge.reference
-    return 0 if critic.evidence_weight == 1 and may_decide else sides, sides
+    return 0 if critic.evidence_weight == 1 and _may_be_decided(recipe) else sides, rounds * sides
+
+
+def _may_be_decided(recipe: Recipe) -> bool:
+    """Whether findings, or a reference, may show which responses are right, so that no model is asked about them."""
+    return bool(recipe.judge.reference) or (recipe.pair.require != "none" and any(map(_verifies, recipe.tools.names)))
+
+
+def _verifies(name: str) -> bool:
+    """Whether a tool can show a response to be right; those of other frameworks cannot."""
+    return name.partition(":")[0] not in ADAPTERS and load_tool_class(name).verifies
 
 
 def _total(values: list[float] | list[int], tasks: int) -> tuple[float, float]:

@@ -5,7 +5,6 @@ Rows are only ever added, so a call that was paid twice would show as two rows w
 """
 
 import json
-import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ from anyprefer.errors import RunFolderError
 from anyprefer.types import RoleUsage
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS calls (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL,
@@ -48,13 +46,12 @@ class Journal:
 
     Args:
         path: The file; made where there is none.
-        secret: What a journal begins with that is to reuse the calls of another one; None is a secret of its own.
 
     Raises:
-        RunFolderError: The file cannot be used, or it has calls that are fenced with another secret.
+        RunFolderError: The file cannot be used.
     """
 
-    def __init__(self, path: Path, secret: bytes | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         with self._errors():
             # Writes are single small commits without fsync, so they stay on the event loop's thread.
@@ -65,16 +62,7 @@ class Journal:
             known = {row[1] for row in self._db.execute("PRAGMA table_info(calls)")}
             for name in _LATER.keys() - known:
                 self._db.execute(f"ALTER TABLE calls ADD COLUMN {name} {_LATER[name]}")
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (secret or secrets.token_bytes(16),))
-            if secret is not None:
-                self._db.execute(
-                    "UPDATE meta SET value = ? WHERE name = 'secret' AND NOT EXISTS (SELECT 1 FROM calls WHERE task_id != '')",
-                    (secret,),
-                )
             self._totals = self._usage()
-            self.secret: bytes = self._db.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()[0]
-        if secret not in (None, self.secret):
-            raise foreign_secret(path.parent)
 
     def close(self) -> None:
         """Close the file."""
@@ -168,11 +156,3 @@ class Journal:
                 f"cannot use {str(self.path)!r}: {error}; free disk space or check the folder's permissions and run the same "
                 "command again, what was finished stays"
             ) from error
-
-
-def foreign_secret(folder: Path) -> RunFolderError:
-    """The error of a journal that has calls already and fences its prompts otherwise than the run that is to be reused."""
-    return RunFolderError(
-        f"run folder {str(folder)!r} has calls of its own already, and fences its prompts otherwise than the folder of --reuse, "
-        "so that none of the calls there would fit: give another --out, or leave out --reuse"
-    )

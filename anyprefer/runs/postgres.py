@@ -19,7 +19,6 @@ from anyprefer.backends.calls import CallSite, StoredCall
 from anyprefer.data.run_dir import RunDir
 from anyprefer.errors import ConfigError, RunFolderError
 from anyprefer.graph.state import state_serializer
-from anyprefer.runs.journal import foreign_secret
 from anyprefer.types import RoleUsage
 
 try:
@@ -37,7 +36,6 @@ CONNECTIONS = 8
 """Connections of one process; each serves one statement at a time, and statements take a millisecond or so."""
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BYTEA NOT NULL);
 CREATE TABLE IF NOT EXISTS calls (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key TEXT NOT NULL,
@@ -93,9 +91,8 @@ class PostgresStore:
 class PostgresJournal:
     """A `RunJournal` in Postgres. What it knows of totals is what this process has seen since `refresh`."""
 
-    def __init__(self, pool: Pool, secret: bytes) -> None:
+    def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        self.secret = secret
         self._totals: dict[str, RoleUsage] = {}
 
     async def rows(self, query: str, values: Iterable[Any] = ()) -> list[dict[str, Any]]:
@@ -186,11 +183,6 @@ class PostgresSource:
 
     journal: PostgresJournal
 
-    @property
-    def secret(self) -> bytes:
-        """See `CallSource.secret`."""
-        return self.journal.secret
-
     async def find(self, key: str) -> StoredCall | None:
         """See `CallSource.find`."""
         query = (
@@ -209,17 +201,15 @@ async def open_calls(url: str, schema: str) -> AsyncIterator[PostgresSource]:
     """
     try:
         async with _pool(url, schema) as pool:
-            journal = PostgresJournal(pool, b"")
-            row = (await journal.rows("SELECT value FROM meta WHERE name = 'secret'"))[0]
-            yield PostgresSource(PostgresJournal(pool, bytes(row["value"])))
+            journal = PostgresJournal(pool)
+            await journal.rows("SELECT 1 FROM calls LIMIT 1")
+            yield PostgresSource(journal)
     except (psycopg.Error, PoolTimeout) as error:
         raise _explain(error) from error
 
 
 @asynccontextmanager
-async def open_postgres(
-    url: str, folder: Path, digest: str, *, own: bool = True, secret: bytes | None = None
-) -> AsyncIterator[PostgresStore]:
+async def open_postgres(url: str, folder: Path, digest: str, *, own: bool = True) -> AsyncIterator[PostgresStore]:
     """Open the schema of a run folder, making it where there is none.
 
     Args:
@@ -227,19 +217,16 @@ async def open_postgres(
         folder: The run folder; remembers the schema.
         digest: Of the recipe; part of a new schema's name.
         own: Refuse to open it where another process owns it.
-        secret: What the journal begins with that is to reuse another one's calls; see `Journal`.
 
     Raises:
-        RunFolderError: The database cannot be reached, another process works on the run, or it has calls fenced otherwise.
+        RunFolderError: The database cannot be reached, or another process works on the run.
     """
-    async with open_schema(url, schema_of(folder, digest), own=own, secret=secret) as store:
-        if secret not in (None, store.journal.secret):
-            raise foreign_secret(folder)
+    async with open_schema(url, schema_of(folder, digest), own=own) as store:
         yield store
 
 
 @asynccontextmanager
-async def open_schema(url: str, schema: str, *, own: bool, secret: bytes | None = None) -> AsyncIterator[PostgresStore]:
+async def open_schema(url: str, schema: str, *, own: bool) -> AsyncIterator[PostgresStore]:
     """Likewise, for a schema whose name is known."""
     try:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True, application_name=_who()) as owner:
@@ -250,7 +237,7 @@ async def open_schema(url: str, schema: str, *, own: bool, secret: bytes | None 
                 saver = AsyncPostgresSaver(pool, serde=state_serializer())
                 # The saver holds one lock around every statement, pool or not (langgraph issue 7259); the pool is the real limit.
                 saver.lock = asyncio.Semaphore(CONNECTIONS)  # type: ignore[assignment]
-                journal = PostgresJournal(pool, await _secret(owner, secret))
+                journal = PostgresJournal(pool)
                 await journal.refresh()
                 yield PostgresStore(journal, saver)
     except (psycopg.Error, PoolTimeout) as error:
@@ -314,17 +301,6 @@ async def _create(owner: "psycopg.AsyncConnection[Any]", schema: str) -> None:
 def _read_call(row: dict[str, Any]) -> StoredCall:
     site = CallSite(json.loads(row["task_id"]), row["role"], row["round"], row["step"])
     return StoredCall(key=row["key"], site=site, kind=row["kind"], reply=json.loads(row["reply"]))
-
-
-async def _secret(owner: "psycopg.AsyncConnection[Any]", wanted: bytes | None) -> bytes:
-    await owner.execute("INSERT INTO meta VALUES ('secret', %s) ON CONFLICT DO NOTHING", (wanted or secrets.token_bytes(16),))
-    if wanted is not None:
-        await owner.execute(
-            "UPDATE meta SET value = %s WHERE name = 'secret' AND NOT EXISTS (SELECT 1 FROM calls WHERE task_id != '\"\"')",
-            (wanted,),
-        )
-    row = await (await owner.execute("SELECT value FROM meta WHERE name = 'secret'")).fetchone()
-    return bytes(row["value"]) if row else b""
 
 
 def _who() -> str:

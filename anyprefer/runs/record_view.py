@@ -99,7 +99,7 @@ def _sections(record: PreferenceRecord, attempt: Attempt) -> Iterator[tuple[str,
     yield "evidence", [_evidence(item, names) for item in attempt.evidence]
     yield "knowledge", [("", attempt.knowledge.text)] if attempt.knowledge else []
     yield "verdicts", [_verdict(verdict, names) for verdict in attempt.verdicts]
-    yield "shortened", [(cut.role, f"{cut.what}: {cut.chars:,} characters left out of the middle") for cut in attempt.cuts]
+    yield "shortened", [(cut.role, f"{cut.what}: {cut.chars:,} characters left out") for cut in attempt.cuts]
     yield "pair", list(_pair(record, attempt, attempt.pair)) if attempt.pair else []
     yield "why it is not good enough" if attempt.pair else "why there is no pair", list(_shortfall(attempt.shortfall))
     yield "critique", [(name_reward(attempt.critique), attempt.critique.analysis)]

@@ -1,7 +1,6 @@
 """Completed calls of another run folder, taken over when they are asked for: they were paid there, and cost nothing here.
 
-The other folder is only read, whatever works in it, wherever it lies. A key says what was asked and where in the run, and what
-was asked is fenced with the run's secret: a folder that reuses another one begins with its secret.
+The other folder is only read, whatever works in it, wherever it lies. A key says what was asked and where in the run.
 """
 
 import json
@@ -23,10 +22,6 @@ from anyprefer.types import RoleUsage
 class CallSource(Protocol):
     """The calls of another run."""
 
-    @property
-    def secret(self) -> bytes:
-        """What its prompts are fenced with."""
-
     async def find(self, key: str) -> StoredCall | None:
         """A completed call whose reply could be used, without tokens and seconds."""
 
@@ -37,7 +32,6 @@ class ReusingCalls:
     def __init__(self, own: CallStore, source: CallSource) -> None:
         self.own = own
         self.source = source
-        self.secret = own.secret
 
     async def get(self, key: str) -> StoredCall | None:
         """See `CallStore.get`; what comes from the other run is kept here as well."""
@@ -76,7 +70,6 @@ class FileSource:
         self._is_quiet = False
         with self._errors():
             self._db = self._open()
-            self.secret: bytes = self._db.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()[0]
 
     def close(self) -> None:
         """Close it."""
@@ -121,7 +114,7 @@ class FileSource:
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     db = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)
     try:
-        db.execute("SELECT count(*) FROM meta").fetchone()
+        db.execute("SELECT 1 FROM calls LIMIT 1").fetchone()
     except sqlite3.Error:
         db.close()
         raise

@@ -90,35 +90,34 @@ class SqliteStore:
         )
 
 
-def open_store(url: str | None, folder: Path, digest: str, *, secret: bytes | None = None) -> AbstractAsyncContextManager[Store]:
+def open_store(url: str | None, folder: Path, digest: str) -> AbstractAsyncContextManager[Store]:
     """Open the store of a run.
 
     Args:
         url: `postgres://...`, or None for files in the folder.
         folder: The run folder.
         digest: Of the recipe; separates the runs of one database.
-        secret: What the journal begins with that is to reuse another one's calls; see `Journal`.
 
     Raises:
         ConfigError: The URL is of no known kind.
         RunFolderError: The store cannot be opened.
     """
     if url is None:
-        return _open_sqlite(RunDir(folder), secret)
+        return _open_sqlite(RunDir(folder))
     if url.partition("://")[0] not in ("postgres", "postgresql"):
         raise ConfigError(f"unknown store {url.partition('://')[0]!r}: give a URL that begins with postgres://, or none")
     from anyprefer.runs.postgres import open_postgres
 
-    return open_postgres(url, folder, digest, secret=secret)
+    return open_postgres(url, folder, digest)
 
 
 @asynccontextmanager
-async def _open_sqlite(files: RunDir, secret: bytes | None) -> AsyncIterator[Store]:
+async def _open_sqlite(files: RunDir) -> AsyncIterator[Store]:
     if files.store.exists():
         raise RunFolderError(
             f"run folder {str(files.path)!r} keeps its journal in Postgres: give its URL with --store or ANYPREFER_STORE"
         )
-    journal = Journal(files.journal, secret)
+    journal = Journal(files.journal)
     try:
         async with AsyncSqliteSaver.from_conn_string(str(files.checkpoints)) as saver:
             saver.serde = state_serializer()

@@ -122,7 +122,7 @@ class Workplace:
         if "failed" in self.folder.pending and is_cut_short(record):
             return None
         if "records" in self.folder.pending:
-            return judge_again(record, self.team.recipe, self.folder.digest)
+            return judge_again(record, self.team.recipe, self.folder.digest, self.team.verifiers)
         return record
 
     async def _forget_bad_replies(self) -> int:
@@ -162,7 +162,7 @@ async def open_workplace(
         folder = RunFolder(path, recipe, prompt_hashes(load_prompts(recipe)), retry_failed=retry_failed)
         backends.known.remember(folder.files.capabilities)
         try:
-            async with open_store(store_url, path, folder.identity, secret=source.secret if source else None) as store:
+            async with open_store(store_url, path, folder.identity) as store:
                 calls: CallStore = ReusingCalls(store.journal, source) if source else store.journal
                 team = replace(build_team(recipe, backends, calls), recipe_digest=folder.digest)
                 try:

@@ -83,7 +83,8 @@ class PreferencePair(Value):
     chosen: Side
     rejected: Side
     certainty: float | None = Field(default=None, ge=0, le=1)
-    """Share of the votes of verifying tools that stand behind the order; None where none spoke."""
+    """Share of the votes that stand behind the order, those of tools or of the reference: the lesser of the shares for the chosen
+    and against the rejected side; None where nobody voted on one of them."""
     differences: tuple[Difference, ...] = Field(default=(), exclude_if=operator.not_)
     """The criteria of the judge's rubric that the sides do not meet alike."""
 

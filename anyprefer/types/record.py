@@ -35,12 +35,12 @@ class Prompts(Value):
 
 
 class Cut(Value):
-    """A text that was too long for a prompt: who read it saw its beginning and its end."""
+    """What of a text did not enter a prompt: the middle, where it was too long, or its remarks to the judge."""
 
     role: str
     """Whose model read it, such as "judge"; "tools" where a tool shortened what it found."""
     what: str
-    """Which text, such as "task", "response 2" of the round, or "calculator on response 2"."""
+    """Which text, such as "task", "response 2", "calculator on response 2" or "remarks to the judge in response 2"."""
     chars: int = Field(ge=1)
     """Characters that were left out."""
 
@@ -69,7 +69,8 @@ class Attempt(Value):
     pair: PreferencePair | None = None
     critique: Critique
     shortfall: Shortfall | None = Field(default=None, exclude_if=lambda shortfall: shortfall is None)
-    """Why there is no pair, or none that is good enough; None of a good one, and in records of before."""
+    """Why there is no pair, or none that is good enough; None of a good one, of one that the critic failed to score, and in
+    records of before."""
     cuts: tuple[Cut, ...] = Field(default=(), exclude_if=operator.not_)
     """Texts that a model saw shortened. What a prompt quotes in excerpts by design is not among them: responses while tools are
     chosen, those of the last round for the aggregator."""

@@ -231,6 +231,17 @@ def test_votes_count_as_votes() -> None:
     assert pair is None
     assert why is not None
     assert "60%" in why.text
+    pair, why = form_pair(judged([MOST, Standing()]), PairConfig(require="consistent", min_certainty=0.8))
+    assert (pair, why and why.reasons[0]) == (None, "undecided"), "of votes on one side alone, the share of these counts"
+
+
+def test_a_result_that_one_response_reaches_may_be_too_few() -> None:
+    config = PairConfig(require="verified", min_verified=2)
+    pair, why = form_pair(judged([RIGHT, WRONG, WRONG]), config)
+    assert pair is None
+    assert why is not None
+    assert (why.reasons, "2 right ones are needed" in why.text) == (("undecided",), True)
+    assert form_pair(judged([RIGHT, WRONG, MOST]), config)[0] is not None
 
 
 def test_no_judge_is_needed_where_findings_decide() -> None:
@@ -273,13 +284,14 @@ def found(tool: str, candidate: int, **finding: object) -> Evidence:
 
 
 def test_standings_add_up_what_tools_found() -> None:
-    candidates = [Candidate(index=i, output=str(i)) for i in range(6)]
+    candidates = [Candidate(index=i, output=str(i)) for i in range(7)]
     evidence = [
         found("python", 0, supports=True, votes=(4, 5)),
         found("python", 1, supports=False, votes=(1, 5)), found("calculator", 1, supports=False),
         found("python", 2, supports=True, votes=(4, 5)), found("calculator", 2, supports=False),
         found("python", 3), found("python", 4, votes=(2, 5)),
         found("form", 4, supports=True), found("consensus", 0, votes=(1, 5)),
+        found("python", 6).model_copy(update={"ok": False}),
     ]  # fmt: skip
     standings = find_standings(candidates, evidence, [], frozenset({"python"}))
     assert standings == {
@@ -288,8 +300,9 @@ def test_standings_add_up_what_tools_found() -> None:
         2: Standing(votes_for=4, votes=6),
         3: Standing(silent=True),
         4: Standing(votes_for=2, votes=5, passed=1),
-        5: Standing(silent=True),
-    }
+        5: Standing(),
+        6: Standing(),
+    }, "a tool that was not called about a response, or that failed on it, has not looked at it"
     by_reference = [Verdict(candidate=i, analysis="", score=10 - 9 * i, by_reference=True) for i in range(2)]
     standings = find_standings(candidates, evidence, by_reference, frozenset({"python"}))
     assert (standings[0], standings[1].supports) == (Standing(supports=True, votes_for=1, votes=1), False)

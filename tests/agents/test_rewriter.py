@@ -214,10 +214,22 @@ def test_without_scores_the_outcome_says_what_is_known(model: LoopbackModel) -> 
     assert "the judge gave it" not in prompt
 
 
+def test_a_side_without_an_answer_is_told_from_one_that_nobody_checked(model: LoopbackModel) -> None:
+    silent, unchecked = (Candidate(index=index, output=f"nothing {index}", round=0) for index in (2, 3))
+    evidence = (*EVIDENCE, found(2, "This response states no final answer.", None, None))
+    pair = PreferencePair(chosen=side(unchecked), rejected=side(silent))
+    rewrite(model, attempt("low_reward", pair=pair, evidence=evidence))
+    prompt = prompt_of(model.requests[0])
+    assert "Dispreferred response: it states no answer that could be checked." in prompt
+    assert "Preferred response: no check decides." in prompt
+
+
 def test_without_a_pair_every_response_stands_there_with_its_findings(model: LoopbackModel) -> None:
     other = Candidate(index=2, output="w" * 2000, round=1)
     verdicts = tuple(Verdict(candidate=index, analysis="", score=6) for index in range(3))
-    rewrite(model, attempt("low_margin", candidates=(other,), verdicts=verdicts), earlier=(RIGHT, WRONG))
+    evidence = (*EVIDENCE, found(2, "This response states no final answer.", None, None))
+    last = attempt("low_margin", candidates=(other,), verdicts=verdicts, evidence=evidence)
+    rewrite(model, last, earlier=(RIGHT, WRONG))
     prompt = prompt_of(model.requests[0])
     assert "No pair could be formed." in prompt
     assert "Response 2: checks show it to be wrong (0 of 5 speak for it); the judge gave it 6 of 10." in prompt

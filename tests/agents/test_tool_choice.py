@@ -135,6 +135,20 @@ def test_a_program_that_is_only_written_again_is_no_second_vote(model: LoopbackM
     assert programs_of(model, ["print(4)", "print(5)"], samples=1) == ["print(4)", "print(5)"]
 
 
+def test_each_earlier_program_votes_once_however_many_calls_there_are(model: LoopbackModel) -> None:
+    """A judge that chooses may call a tool twice a round; what it listed before stands behind one of the calls."""
+
+    def call(*programs: str) -> dict[str, Any]:
+        return {"tool": "python", "why": "sums", "args": {"programs": list(programs), "tests": ""}}
+
+    model.replies["ToolChoice"] = lambda body, choice: {"calls": [call("print(1)"), call("print(2)")]}
+    earlier = [
+        ToolCall(tool="python", args={"programs": list(names)}) for names in (["print(3)", "print(4)"], ["print(5)", "print(4)"])
+    ]
+    found = choose(model, {"names": ["python"]}, CANDIDATES[:1], earlier=earlier)
+    assert [one.args["programs"] for one in found] == [["print(1)", "print(3)", "print(4)", "print(5)"], ["print(2)"]]
+
+
 def test_what_was_not_chosen_again_does_not_come_back(model: LoopbackModel) -> None:
     model.replies["ToolChoice"] = lambda body, choice: {"calls": [{"tool": "calculator", "why": "sums", "args": {}}]}
     earlier = [ToolCall(tool="python", args={"programs": ["print(4)"], "tests": ""}, candidate=0)]

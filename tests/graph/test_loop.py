@@ -66,6 +66,24 @@ def test_judge_may_choose_no_tool_at_all(model: LoopbackModel) -> None:
     assert "Notes" not in model.titles()
 
 
+def test_findings_of_a_round_are_known_in_later_ones(model: LoopbackModel) -> None:
+    """To the aggregator, the judge and the rewriter, where the judge calls no tool again."""
+    model.replies[None] = lambda body, choice: f"2 + {choice + len(model.titles())} = 3"
+    model.replies["PairReview"] = review(2)
+    model.replies["ToolChoice"] = lambda body, choice: {
+        "calls": [{"tool": "calculator", "why": "sums", "args": {}}] * (model.titles().count("ToolChoice") == 1)
+    }
+    record, _ = run_task(model, Task(prompt="2 + 1?"), tools={"names": ["calculator"]}, loop={"max_rounds": 2})
+    first, second, _ = record.attempts
+    assert first.evidence
+    assert not second.evidence
+    told = first.evidence[0].text
+    for title, words in (("Notes", told), ("ScoreSheet", told), ("JointRewrite", "calculator on the dispreferred response")):
+        asked = [prompt_of(body) for body, name in zip(model.requests, model.titles(), strict=True) if name == title]
+        assert len(asked) >= 2
+        assert all(words in prompt for prompt in asked), title
+
+
 def test_low_reward_rewrites_and_then_accepts(model: LoopbackModel) -> None:
     model.replies["PairReview"] = lambda body, choice: {**review(2)(body, choice), "score": 9 if len(model.titles()) > 4 else 2}
     record, nodes = run_task(model, Task(prompt="Hello?"))

@@ -103,6 +103,28 @@ def test_a_thread_can_be_used_again(studio: ModuleType, model: LoopbackModel) ->
     assert (again.task.prompt, again.review, len(again.attempts)) == ("b", None, 1)
 
 
+def test_nothing_of_a_threads_last_task_gets_into_the_next(studio: ModuleType, model: LoopbackModel) -> None:
+    """Neither its reference nor a pair that the critic could not score."""
+    model.replies["SideReview"] = model.replies["PairReview"] = lambda body, choice: {"grade": "none"}
+
+    async def main() -> list[Any]:
+        graph = studio._build().compile(checkpointer=InMemorySaver(serde=state_serializer()))
+        first = await graph.ainvoke({"prompt": "a", "reference": "x"}, THREAD)
+        model.replies[None] = lambda body, choice: ""
+        again = await graph.ainvoke({"prompt": "b"}, THREAD)
+        return [first["record"], again["record"]]
+
+    first, again = run(studio, main())
+    assert (first.error.node, first.pair is None) == ("critique_pair", False)
+    assert (again.status, again.attempts, again.task.reference) == ("failed", (), None)
+
+
+def test_what_findings_must_say_can_be_set(studio: ModuleType) -> None:
+    recipe = studio.recipe_for(studio.StudioContext(require="none", min_certainty=0.8, ask="always"))
+    assert (recipe.pair.require, recipe.pair.min_certainty, recipe.judge.ask) == ("none", 0.8, "always")
+    assert studio.recipe_for(studio.StudioContext()).pair.require is None
+
+
 def test_a_failure_becomes_a_record(studio: ModuleType, model: LoopbackModel) -> None:
     model.replies["ScoreSheet"] = lambda body, choice: {"analyses": [], "scores": []}
     record = run(studio, studio.graph.ainvoke({"prompt": "a"}))["record"]

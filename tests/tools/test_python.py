@@ -129,8 +129,10 @@ async def test_checks_that_contradict_each_other_take_no_side(tool):
     text = fence("def add(a, b): return a + b") + "\nThe answer is 3."
     right, wrong = "assert add(1, 2) == 3", "assert add(1, 2) == 4"
     assert await verdict(tool, tool.Args(programs=["print(3)"], tests=right), case(text)) == (True, (2, 2))
-    assert await verdict(tool, tool.Args(programs=["print(4)"], tests=wrong), case(text)) == (False, (0, 1))
+    assert await verdict(tool, tool.Args(programs=["print(4)"], tests=wrong), case(text)) == (False, (0, 2))
     assert (await verdict(tool, tool.Args(programs=["print(4)"], tests=right), case(text)))[0] is None
+    split = await verdict(tool, tool.Args(programs=["print(3)", "print(3)"], tests=wrong), case(text))
+    assert split == (None, (2, 3)), "a test that fails is a vote against"
 
 
 async def test_cut_off_response_has_no_final_answer(tool):
@@ -189,6 +191,40 @@ async def test_words_are_no_wrong_number(tool):
     args = tool.Args(programs=["print(12)"])
     assert (await tool.run(args, case("Ann now has 12 apples."))).supports is True
     assert (await tool.run(args, case("Ask at the till."))).supports is None
+
+
+@pytest.mark.parametrize(
+    ("results", "text", "supports"),
+    [
+        (["12", "12"], "The answer is (B).", True),
+        (["B", "12"], "The answer is 12.", True),
+        (["12", "12"], "The answer is C.", False),
+        (["8", "8"], "The answer is B.", None),
+    ],
+)
+async def test_an_option_is_the_same_by_its_letter_and_by_its_text(tool, results, text, supports):
+    task = Task(prompt="How many are left?\nA) 10\nB) 12\nC) 7")
+    finding = await tool.run(tool.Args(programs=[f"print({result!r})" for result in results]), case(text, task))
+    assert finding.supports is supports
+    assert "no final answer" not in finding.text
+
+
+@pytest.mark.parametrize(
+    ("result", "stated", "supports"),
+    [
+        ("16.666666666666668", "16.67", True),
+        ("16.666666666666668", "16.66", False),
+        ("16.666666666666668", "17", False),
+        ("0.25", "0.3", False),
+        ("True", "yes", True),
+        ("False", "yes", False),
+        ("Paris", "Paris, France", None),
+        ("Paris", "London", False),
+    ],
+)
+async def test_what_people_write_in_another_way_is_not_wrong(tool, result, stated, supports):
+    finding = await tool.run(tool.Args(programs=[f"print({result!r})"]), case(f"Answer: {stated}"))
+    assert finding.supports is supports
 
 
 async def test_one_program_runs_once_for_all_responses(tool):
@@ -254,6 +290,17 @@ async def test_tests_come_from_the_task(tool, tests):
     task = Task(prompt="Write add.", metadata={"tests": tests})
     evidence = await report(tool, tool.default_args(task), case(fence("def add(a, b): return a + b"), task))
     assert evidence == "This response's code passes the test."
+
+
+async def test_tests_of_the_task_decide_alone(tool):
+    """A judge that asks for a wrong result, in a program and in tests of its own, changes nothing."""
+    task = Task(prompt="Write add.", metadata={"tests": "assert add(1, 2) == 3"})
+    args = tool.Args(programs=["print(4)", "print(4)"], tests="assert add(1, 2) == 4")
+    text = fence("def add(a, b): return a + b") + "\nThe answer is 3."
+    assert await verdict(tool, args, case(text, task)) == (True, (1, 1))
+    wrong = fence("def add(a, b): return a + b + 1") + "\nThe answer is 4."
+    assert await verdict(tool, args, case(wrong, task)) == (False, None)
+    assert await verdict(tool, args, case("The answer is 4.", task)) == (None, None)
 
 
 async def test_tests_that_are_no_text_are_refused(tool):

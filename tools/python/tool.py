@@ -111,14 +111,18 @@ class PythonTool(Tool["PythonTool.Args", "PythonTool.Options"]):
     async def run(self, args: Args, case: Case) -> Finding:
         """Run what is to be run and report on it.
 
+        Tests that the task brings decide alone: whoever wrote the task knows them to be right, and a judge's programs and tests
+        only may be.
+
         Raises:
             ToolError: There is nothing to run, or the program or the tests are at fault, not the response.
         """
         candidate = case.response(self.name)
-        tests = args.tests.strip() or _tests_of(case.task)
-        findings = []
+        if own := _tests_of(case.task):
+            return await self._check_code(candidate.text[-MAX_CHARS:], own)
+        tests, findings = args.tests.strip(), []
         if programs := [program for program in args.programs if program.strip()]:
-            findings.append(await self._compare(programs, candidate))
+            findings.append(await self._compare(programs, case.task, candidate))
         text = candidate.text[-MAX_CHARS:]
         if not findings or (tests and extract_code(text)):
             findings.append(await self._check_code(text, tests))
@@ -133,7 +137,7 @@ class PythonTool(Tool["PythonTool.Args", "PythonTool.Options"]):
         await asyncio.gather(*running, return_exceptions=True)
         self._sandbox.close()
 
-    async def _compare(self, programs: Sequence[str], candidate: Candidate) -> Finding:
+    async def _compare(self, programs: Sequence[str], task: Task, candidate: Candidate) -> Finding:
         """Compare what the programs print with the response's final answer."""
         outcomes = await asyncio.gather(*(self._run_once(print_result(extract_code(text) or text)) for text in programs))
         printed = [result for outcome in outcomes if (result := self._result(outcome)) is not None]
@@ -145,11 +149,8 @@ class PythonTool(Tool["PythonTool.Args", "PythonTool.Options"]):
                 else "the program written for this task prints nothing: it must print the answer"
             )
         is_complete = candidate.ending != "cut"
-        return compare_results(
-            printed,
-            await asyncio.to_thread(final_answer, candidate.text[-MAX_CHARS:], is_complete=is_complete),
-            len(programs),
-        )
+        stated = await asyncio.to_thread(final_answer, candidate.text[-MAX_CHARS:], is_complete=is_complete)
+        return compare_results(printed, stated, len(programs), task.text)
 
     def _result(self, outcome: Outcome) -> str | None:
         """What a program printed last; None where it failed or printed nothing."""

@@ -3,18 +3,20 @@
 Programs vote. One program that works out another answer may be wrong itself, so there is a result only where more than half of
 all that were asked for print the same one; those that fail count, since an answer that most programs do not reach is known by
 none. A response that states the result is supported, one that states another answer contradicted, and without a result nothing
-is decided. A response without a final answer gives nothing to vote on. Tests do not vote: one that fails decides, and so does
-a limit that they run into. Code without tests is wrong where it raises an exception, and not where the sandbox forbids what it
-does or cuts it short.
+is decided. A response without a final answer, or with one of another kind, gives nothing to vote on. Tests do not vote: one that
+fails decides, and so does a limit that they run into. Code without tests is wrong where it raises an exception, and not where
+the sandbox forbids what it does or cuts it short.
 """
 
 import re
 import signal
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 from anyprefer.errors import ToolError
-from anyprefer.tools.answers import answer_like, same_answer
+from anyprefer.remarks import leave_out_remarks
+from anyprefer.tools.answers import answer_like, choice_of, same_answer
 from anyprefer.tools.python.sandbox_process import Limits, Outcome
 from anyprefer.types import Finding
 
@@ -22,6 +24,9 @@ MAX_QUOTE = 200
 """Characters of foreign text that one sentence of evidence quotes."""
 
 _DENIED = re.compile(r"Errno (?:1|13|30|101)\]")
+_DECIMAL = re.compile(r"(?<![\w.])-?[0-9]+\.[0-9]+(?![\w.])")
+_FEWEST_PLACES, _MANY_PLACES = 2, 6
+"""Of a rounded answer, as of money; and of a program's result that no one would write out."""
 _UNCAUGHT = 1
 """Python's exit code after an exception; any other is the program's own."""
 
@@ -34,22 +39,31 @@ class Failure(NamedTuple):
     """Whether the program may be blamed; False where the sandbox forbids what it does or gives it no input."""
 
 
-def compare_results(printed: Sequence[str], stated: str | None, count: int) -> Finding:
+def compare_results(printed: Sequence[str], stated: str | None, count: int, prompt: str = "") -> Finding:
     """Compare what programs printed with a response's final answer; votes are the programs that agree with it.
 
     Args:
         printed: A result for each program that gave one, at least one.
         stated: The response's final answer; None where it states none.
         count: Programs that were run, those that gave no result included.
+        prompt: The task, for the options that it may list: "12" and "B" are the same where B is 12.
     """
-    groups = _group_results(printed)
-    found, stated = _describe_results(groups, count), answer_like(stated, groups[0][0])
+    groups = _group_results(printed, prompt)
+    found = _describe_results(groups, count)
     if stated is None:
         return Finding(content=f"{found} This response states no final answer.")
-    votes = next((number for result, number in groups if same_answer(stated, result)), 0)
-    content = f"{found} The final answer of this response is {quote(stated)}: {_describe_votes(votes, count)}."
+    option, result = choice_of(stated, prompt), choice_of(groups[0][0], prompt)
+    answer = answer_like(stated, result or groups[0][0]) if option is None else option if result else None
+    said = f"{found} The final answer of this response is {quote(stated)}"
+    if answer is None:
+        return Finding(content=f"{said}, which cannot be compared with that.")
+    votes = next((number for result, number in groups if _is_same(answer, _as_option(result, prompt))), 0)
     is_decided = 2 * groups[0][1] > count
-    return Finding(content=content, supports=2 * votes > count if is_decided else None, votes=(votes, count))
+    return Finding(
+        content=f"{said}: {_describe_votes(votes, count)}.",
+        supports=2 * votes > count if is_decided else None,
+        votes=(votes, count),
+    )
 
 
 def judge_run(outcome: Outcome, limits: Limits, *, is_python: bool) -> Finding:
@@ -90,9 +104,17 @@ def judge_tests(outcome: Outcome, limits: Limits, marker: str) -> Finding:
 
 
 def join_findings(findings: Sequence[Finding]) -> Finding:
-    """Several findings about one response as one; where they contradict each other, it takes no side."""
+    """Several findings about one response as one; where they contradict each other, it takes no side.
+
+    Where any of them votes, each of the others that takes a side is one vote.
+    """
     verdicts = {finding.supports for finding in findings} - {None}
-    votes = [finding.votes for finding in findings if finding.votes is not None]
+    any_votes = any(finding.votes for finding in findings)
+    votes = [
+        finding.votes or (int(bool(finding.supports)), 1)
+        for finding in findings
+        if any_votes and (finding.votes or finding.supports is not None)
+    ]
     return Finding(
         content=" ".join(finding.text for finding in findings),
         supports=verdicts.pop() if len(verdicts) == 1 else None,
@@ -120,18 +142,44 @@ def describe_failure(outcome: Outcome, limits: Limits) -> Failure | None:
 
 
 def quote(text: str) -> str:
-    """Foreign text in one line of bounded length."""
-    shown = " ".join(text.split())
+    """Foreign text in one line of bounded length, without what it says to the judge: it would stand among our own words."""
+    kept = leave_out_remarks(text[: 10 * MAX_QUOTE])
+    shown = " ".join((kept if kept or not text else "(a remark to the judge)").split())
     return shown if len(shown) <= MAX_QUOTE else f"{shown[:MAX_QUOTE]}..."
 
 
-def _group_results(printed: Sequence[str]) -> list[tuple[str, int]]:
+def _group_results(printed: Sequence[str], prompt: str) -> list[tuple[str, int]]:
     """Each different result with the number of programs that print it, the most frequent first."""
     counts: dict[str, int] = {}
     for result in printed:
-        known = next((other for other in counts if same_answer(other, result)), result)
+        alike = (other for other in counts if _is_same(_as_option(other, prompt), _as_option(result, prompt)))
+        known = next(alike, result)
         counts[known] = counts.get(known, 0) + 1
     return sorted(counts.items(), key=lambda item: -item[1])
+
+
+def _as_option(result: str, prompt: str) -> str:
+    return choice_of(result, prompt) or result
+
+
+def _is_same(first: str, second: str) -> bool:
+    """Whether two answers are the same, or one is the other's long fraction, rounded to two places or more as people write it."""
+    if same_answer(first, second):
+        return True
+    short, long = sorted((first, second), key=_num_places)
+    places = _num_places(short)
+    if places < _FEWEST_PLACES or _num_places(long) < _MANY_PLACES:
+        return False
+    return abs(Fraction(_decimal(short)) - Fraction(_decimal(long))) <= Fraction(1, 2 * 10**places)
+
+
+def _decimal(answer: str) -> str:
+    return found[0] if (found := _DECIMAL.search(answer.replace(",", ""))) else ""
+
+
+def _num_places(answer: str) -> int:
+    """Digits behind the point of a decimal; 0 of anything else."""
+    return len(_decimal(answer).partition(".")[2])
 
 
 def _describe_results(groups: Sequence[tuple[str, int]], count: int) -> str:

@@ -52,9 +52,8 @@ class Grader(Judge):
     async def grade(self, material, place, candidate):
         model = self.setup.model
         site = CallSite(material.task.id, "judge", material.round, f"score/{material.look + place}")
-        nonce = site.nonce(model.calls.secret)
-        blocks = response_blocks([candidate], nonce, show=self.setup.show)
-        messages = self.setup.prompts["grade"].fill({"task": task_block(material.task, nonce), "responses": blocks})
+        blocks = response_blocks([candidate], show=self.setup.show)
+        messages = self.setup.prompts["grade"].fill({"task": task_block(material.task), "responses": blocks})
         reply = await model.structured(messages, site, Grade)
         return make_verdict(candidate, "", 10.0 if reply.grade == "right" else 1.0)
 

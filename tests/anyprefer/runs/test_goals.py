@@ -171,3 +171,19 @@ def test_calls_per_task_are_what_a_run_makes(model: LoopbackModel, tmp_path: Pat
         session = make_session(folder, model.url, num_tasks=4, sections=dict(sections))
         model.probes.clear()
         assert go(session).calls - len(model.probes) == 4 * calls_per_task(session.recipe)[0], sections
+
+
+def test_findings_may_spare_the_judge_and_later_rounds_score_earlier_responses_again(model: LoopbackModel) -> None:
+    tools = {"names": ["python"], "choose": "arguments"}
+    judge, sampling = {"method": "pointwise"}, {"num_candidates": 5, "max_resamples": 0}
+    sections: dict[str, Any] = {
+        "judge": judge, "sampling": sampling, "loop": {"max_rounds": 1}, "aggregator": {"enabled": False},
+    }  # fmt: skip
+
+    def calls(**changes: Any) -> tuple[int, int]:
+        return calls_per_task(parse_recipe(recipe_data(model.url, **{**sections, **changes})))
+
+    rewrite, rewards = 1, 2
+    assert calls() == (1 + 5 + 1, 2 * 1 + (5 + 10) + rewards + rewrite)
+    assert calls(tools=tools) == (2 + 1, 2 * 2 + (5 + 10) + rewards + rewrite)
+    assert calls(tools=tools, pair={"require": "none"})[0] == calls(tools=tools, judge={**judge, "ask": "always"})[0] == 2 + 5 + 1

@@ -88,11 +88,8 @@ def test_a_journal_keeps_what_it_is_given(store_url: str | None, tmp_path: Path)
 
     async def main() -> None:
         async with open_store(store_url, tmp_path, "d" * 64) as store:
-            secret = store.journal.secret
             await fill(store)
         async with open_store(store_url, tmp_path, "d" * 64) as store:
-            assert store.journal.secret == secret
-            assert len(secret) == 16
             await check(store)
 
     asyncio.run(main())
@@ -165,9 +162,6 @@ def test_calls_are_taken_over_from_a_file_and_from_another_schema(url: str, tmp_
             assert summary.usage["critic"].prompt_tokens == 0
         with pytest.raises(RunFolderError, match="only a run with --store of the same database"):
             go(tmp_path / "back", model, reuse=tmp_path / "schema")
-        go(tmp_path / "own", model, store=url)
-        with pytest.raises(RunFolderError, match="has calls of its own already"):
-            go(tmp_path / "own", model, store=url, reuse=tmp_path / "schema")
 
 
 def test_a_changed_recipe_keeps_the_schema_with_its_calls(url: str, tmp_path: Path) -> None:

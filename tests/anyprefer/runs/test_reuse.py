@@ -136,14 +136,12 @@ def test_a_reply_that_could_not_be_used_is_asked_again(model: LoopbackModel, tmp
     assert (summary.exhausted_after_error, asked(model)["ScoreSheet"]) == (0, 0)
 
 
-def test_a_folder_with_calls_of_its_own_cannot_begin_to_reuse(model: LoopbackModel, tmp_path: Path) -> None:
+def test_a_folder_with_calls_of_its_own_can_begin_to_reuse(model: LoopbackModel, tmp_path: Path) -> None:
     go(tmp_path / "a", model.url)
-    go(tmp_path / "b", model.url)
-    before = files_of(tmp_path / "b")["journal.sqlite"][1]
+    go(tmp_path / "b", model.url, tasks=TASKS[:1])
     asked(model)
-    with pytest.raises(RunFolderError, match="has calls of its own already"):
-        go(tmp_path / "b", model.url, reuse=tmp_path / "a")
-    assert (asked(model).total(), files_of(tmp_path / "b")["journal.sqlite"][1]) == (0, before)
+    summary = go(tmp_path / "b", model.url, reuse=tmp_path / "a")
+    assert (summary.accepted, asked(model).total()) == (len(TASKS), 0)
 
 
 def test_a_folder_that_stopped_before_its_first_task_can(model: LoopbackModel, tmp_path: Path) -> None:

@@ -84,8 +84,8 @@ def test_a_record_lists_its_cuts_harmlessly() -> None:
     show_record(make_record("r", make_attempt(cuts=(TASK, evil, *NOT_JUDGED))), console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "shortened" in text
-    assert "task: 9,258 characters left out of the middle" in text
-    assert "page 1 of web_search on the task: 7 characters left out of the middle" in text
+    assert "task: 9,258 characters left out" in text
+    assert "page 1 of web_search on the task: 7 characters left out" in text
     assert "\x1b" not in text
     console = Console(file=io.StringIO(), width=200)
     show_record(RECORDS[0], console)
