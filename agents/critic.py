@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import sqrt
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -120,15 +121,16 @@ class Grade:
 
 
 class SideCritic(RewardCritic):
-    """Grades each side by itself; the reward is the chance that the chosen one is right and the rejected one is not.
+    """Grades each side by itself; the reward is the geometric mean of the chances that one is right and the other is not.
 
+    So 7 of 10 stands for two thirds on either side, and no certainty about one side makes up for the other.
     A request holds one response and nothing of the pair, so that the same response gets the same grade on either side, and the
     journal has it when a later round pairs it again.
     """
 
     async def _critique(self, background: Background, pair: PreferencePair, round_: int) -> Critique:
         chosen, rejected = await complete_all(self._grade(background, side) for side in (pair.chosen, pair.rejected))
-        reward = 1 + 9 * chosen.chance * (1 - rejected.chance)
+        reward = 1 + 9 * sqrt(chosen.chance * (1 - rejected.chance))
         analysis = f"Preferred: {chosen.reasons}\nDispreferred: {rejected.reasons}\n{describe_contrast(chosen, rejected)}"
         return Critique(analysis=analysis, score=reward, grades=(chosen.score, rejected.score))
 

@@ -15,6 +15,11 @@ def is_accepted(recipe: Recipe, attempt: Attempt) -> bool:
     return attempt.pair is not None and (not recipe.critic.enabled or attempt.reward >= recipe.loop.threshold)
 
 
+def is_beyond_mending(attempt: Attempt) -> bool:
+    """Whether no further round could end otherwise: the recipe takes a reference, and the task has none."""
+    return attempt.shortfall is not None and "no_reference" in attempt.shortfall.reasons
+
+
 def fall_short(recipe: Recipe, attempt: Attempt, why: Shortfall | None) -> Shortfall | None:
     """Why an attempt is not good enough; None where it is.
 

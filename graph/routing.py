@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from anyprefer.agents.outcome import best_of, is_accepted, reasons_for_review
+from anyprefer.agents.outcome import best_of, is_accepted, is_beyond_mending, reasons_for_review
 from anyprefer.agents.pairing import findings_decide
 from anyprefer.agents.team import Team
 from anyprefer.graph.pool import pool_of, whole_candidates
@@ -33,8 +33,8 @@ class Routes:
     def after_critique_pair(self, state: SynthesisState) -> Literal["record_preference", "review_pair", "rewrite_prompts"]:
         """Accept, stop after the last round, or try again with better prompts; at the end a person may have to look."""
         recipe, attempts = self.team.recipe, state["attempts"]
-        accepted = is_accepted(recipe, attempts[-1])
-        if not accepted and recipe.rewrites and state["round"] < recipe.loop.max_rounds:
+        may_mend = not is_accepted(recipe, attempts[-1]) and not is_beyond_mending(attempts[-1])
+        if may_mend and recipe.rewrites and state["round"] < recipe.loop.max_rounds:
             return "rewrite_prompts"
         best = attempts[best_of(attempts)]
         asked = reasons_for_review(recipe, state["task"].id, best, self.team.verifiers)

@@ -64,8 +64,6 @@ class Recipe(Section):
                 raise ValueError(f"{role}.model is empty: set it to 'openai:NAME' or 'llamacpp:NAME'")
         if self.pair.chosen == "best" and self.sampling.num_candidates < 2:
             raise ValueError("sampling.num_candidates must be at least 2, or pair.chosen = 'reference'")
-        if not self.critic.enabled and self.loop.feedback != "none":
-            raise ValueError("critic.enabled = false leaves nothing to rewrite from: set loop.feedback = 'none'")
         self._check_judge()
         if AS_TARGET in (self.target.model, *(config.model for config in self.sampling.generators)):
             raise ValueError(f"target and sampling.generators: {AS_TARGET!r} is for roles that are the target: name a model")

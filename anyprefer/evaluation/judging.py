@@ -86,6 +86,7 @@ def arm_recipe(recipe: Recipe, arm: Arm) -> Recipe:
         "tools": recipe.tools if tools else recipe.tools.model_copy(update={"names": (), "options": {}}),
         "loop": recipe.loop.model_copy(update={"feedback": "judge_only" if feedback else "none"}),
         "pair": type(recipe.pair)(min_margin=recipe.pair.min_margin, require="consistent"),
+        "judge": recipe.judge.model_copy(update={"ask": "always"}),
         "sampling": recipe.sampling.model_copy(update={"num_candidates": 2}),
     })  # fmt: skip
 

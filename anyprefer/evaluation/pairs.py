@@ -23,7 +23,7 @@ from anyprefer.data.pairs import Preference, data_file
 from anyprefer.data.tasks import has_id, load_tasks, read_task
 from anyprefer.errors import DataError
 from anyprefer.evaluation.labels import name_sides
-from anyprefer.tools.answers import choice_of, final_answer, same_answer
+from anyprefer.tools.answers import answer_like, choice_of, final_answer, same_answer
 from anyprefer.training.rows import PreferenceRow
 from anyprefer.types import Reply, Task, content_id, normalize, same_output
 
@@ -220,7 +220,7 @@ def _from_responses(task: Task, responses: Any) -> LabelledTask | str:
     if not isinstance(responses, list) or not all(isinstance(text, str) for text in responses):
         return "responses is not a list of texts"
     truth = _answer(task, task.answer) or task.answer.strip()
-    answers = {text: answer for text in responses if (answer := _answer(task, text)) is not None}
+    answers = {text: answer for text in responses if (answer := answer_like(_answer(task, text), truth)) is not None}
     if not answers:
         return "no response states a final answer"
     right = tuple(text for text, answer in answers.items() if same_answer(answer, truth))

@@ -84,9 +84,13 @@ class Draft:
             tomli_w.dumps({"columns": dict(self.meanings)}).strip() if self.meanings else "",
             "\n".join((_ALIGNED, "[target]", *self._connection(self.target, self.base_url), _TARGET[self.source].strip())),
             "\n".join((self._about_judge(), "[judge]", *self._connection(self.judge, self.judge_url), self._judging())),
-            _LOOP.format(concurrency=_CONCURRENCY[self.source], threshold=6 if is_small(self.judge) else 7),
+            self._loop(),
             _EMBEDDED if self.source == "embedded" else _PRICES.format(target=_quoted(self.target)),
         ]
+
+    def _loop(self) -> str:
+        critic, threshold = (_SMALL_CRITIC, 6) if is_small(self.judge) else ("", 7)
+        return _LOOP.format(critic=critic, threshold=threshold, concurrency=_CONCURRENCY[self.source])
 
     def _connection(self, model: str, url: str | None) -> list[str]:
         lines = [f"model = {_quoted(model)}"]
@@ -151,17 +155,25 @@ method = "pointwise"  # a small judge scores one answer at a time; "listwise" re
 expected_score = true  # how sure it is of each digit, instead of the digit alone
 analysis_chars = 0  # no analysis before the score, which small models talk themselves into"""
 
+_SMALL_CRITIC = """
+[critic]
+expected_score = true
+analysis_chars = 0
+"""
+
 _LOOP = """\
 # What the judge is helped by. The calculator recomputes every equation; more tools: `anyprefer tools list`.
 [tools]
 names = ["calculator"]
 choose = "always"  # "judge" asks the judge which tools to call, which is worth it with several
+# Where answers can be computed, add "python" to the names, choose "arguments" and 5 samples (see docs/tools.md): then programs of
+# the judge vote on every answer, and only pairs of a right and a wrong one are accepted.
 
 # Findings of the calculator are short and need no summary; with tools that search, remove this section.
 [aggregator]
 enabled = false
 
-# A critic scores each pair. Below the threshold, prompts are rewritten and the task is tried again.
+# A critic scores each pair. Below the threshold, prompts are rewritten and the task is tried again.{critic}
 [loop]
 threshold = {threshold}  # 1 to 10; higher keeps fewer and better pairs
 max_rounds = 1  # rewrites; 0 is a single pass

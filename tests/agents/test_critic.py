@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterator
+from math import sqrt
 from typing import Any
 
 import pytest
@@ -80,9 +81,9 @@ def chance(score: float) -> float:
 def test_the_reward_is_the_chance_that_the_chosen_is_right_and_the_rejected_wrong(model: LoopbackModel) -> None:
     found: Critique = ask(model)
     assert found.grades == pytest.approx((8, 3))
-    assert found.score == pytest.approx(1 + 9 * chance(8) * (1 - chance(3)))
+    assert found.score == pytest.approx(1 + 9 * sqrt(chance(8) * (1 - chance(3))))
     flipped: Critique = ask(model, PAIR.swapped())
-    assert flipped.score == pytest.approx(1 + 9 * chance(3) * (1 - chance(8)))
+    assert flipped.score == pytest.approx(1 + 9 * sqrt(chance(3) * (1 - chance(8))))
     preferred, dispreferred, contrast = found.analysis.splitlines()
     assert (preferred[:10], "I give 8." in preferred, "I give 3." in dispreferred) == ("Preferred:", True, True)
     assert "likely to be right and the other one wrong" in contrast
@@ -120,7 +121,7 @@ def test_findings_count_as_much_as_the_recipe_says(model: LoopbackModel, weight:
     found: Critique = ask(model, critic={"evidence_weight": weight}, standings=VERIFIED)
     chosen, rejected = weight * 0.8 + (1 - weight) * chance(8), (1 - weight) * chance(3)
     assert found.grades == pytest.approx((1 + 9 * chosen, 1 + 9 * rejected))
-    assert found.score == pytest.approx(1 + 9 * chosen * (1 - rejected))
+    assert found.score == pytest.approx(1 + 9 * sqrt(chosen * (1 - rejected)))
     assert len(model.requests) == asked
     assert "4 of 5 checks speak for it" in found.analysis
 

@@ -44,8 +44,8 @@ def run_task(server: LoopbackModel, **sections: Any) -> PreferenceRecord:
 
 def test_a_record_keeps_both_grades_and_the_threshold_may_be_a_fraction(model: LoopbackModel) -> None:
     model.replies["SideReview"] = lambda body, choice: {"analysis": "x", "grade": 9 if BEST in prompt_of(body) else 2}
-    reward = 1 + 9 * 8 / 9 * 8 / 9
-    for threshold, status in ((8.1, "accepted"), (8.2, "exhausted")):
+    reward = 1 + 9 * 8 / 9
+    for threshold, status in ((8.9, "accepted"), (9.1, "exhausted")):
         record = run_task(model, loop={"threshold": threshold, "max_rounds": 0})
         assert record.status == status
         assert record.best is not None

@@ -310,7 +310,7 @@ def test_parquet_bytes_are_refused(tmp_path):
     [
         ("recipes/text/data/gsm8k_24.jsonl", 24),
         ("recipes/text/data/arc_easy_24.jsonl", 24),
-        ("recipes/text/data/quickstart.jsonl", 3),
+        ("recipes/text/data/quickstart.jsonl", 4),
         ("benchmarks/data/gsm8k_responses.jsonl", 227),
         ("tests/fixtures/run_before/tasks.jsonl", 14),
         ("tests/fixtures/reference_before/tasks.jsonl", 3),

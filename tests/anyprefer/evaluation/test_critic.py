@@ -5,6 +5,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterator
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +73,14 @@ def test_each_arm_shows_what_findings_are_worth(server: LoopbackModel, tmp_path:
     )
     right, wrong = 8 / 9, 1 / 9
     assert tools.rewards == pytest.approx({
-        "right/wrong": 1 + 9 * right * right, "flipped": 1 + 9 * wrong * wrong, "right/right": 1 + 9 * right * wrong,
-        "wrong/wrong": 1 + 9 * right * wrong,
+        "right/wrong": 1 + 9 * right, "flipped": 1 + 9 * wrong, "right/right": 1 + 9 * sqrt(right * wrong),
+        "wrong/wrong": 1 + 9 * sqrt(right * wrong),
     })  # fmt: skip
     saved = json.loads((tmp_path / "out" / "report.json").read_text())
     assert saved["arms"][1]["against"]["flipped"]["auc"] == 1
     assert saved["outcomes"]["tools"][0]["critiques"]["flipped"]["grades"] == pytest.approx([2, 9])
     assert "method sides, 6 problems of labelled.jsonl" in report.table()
-    assert "| tools | 1.00 [1.00, 1.00] | 1.00 [1.00, 1.00] | 1.00 [1.00, 1.00] | 8.11 (n = 6) |" in report.table()
+    assert "| tools | 1.00 [1.00, 1.00] | 1.00 [1.00, 1.00] | 1.00 [1.00, 1.00] | 9.00 (n = 6) |" in report.table()
 
 
 def test_a_response_is_asked_about_once_and_a_second_run_asks_nothing(server: LoopbackModel, tmp_path: Path) -> None:

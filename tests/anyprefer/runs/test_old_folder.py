@@ -1,14 +1,12 @@
-"""A run folder that earlier code has left: everything that one does with a folder works, and no call is paid again."""
+"""A run folder that earlier code has left: it can be read, shown and exported, and another one takes over what was paid."""
 
 import json
 import os
 import re
-import sqlite3
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +14,8 @@ import pytest
 from loopback import LoopbackModel, title_of
 from old_folders import FIXTURES, copy_folder, play, tag_of
 
-import anyprefer
 from anyprefer.data.records import RecordFile
 from anyprefer.data.run_dir import RunDir
-from anyprefer.errors import RunFolderError
-from anyprefer.recipes import load_recipe
-from anyprefer.review.desk import open_desk
 
 DONE = {
     "plain": "accepted", "again": "accepted", "exhausted": "exhausted", "failed": "failed", "dialogue": "accepted",
@@ -70,39 +64,25 @@ def old(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
         yield Old(copy_folder(request.param, tmp_path), model)
 
 
-def calls_in(out: Path) -> Counter[str]:
-    with closing(sqlite3.connect(out / "journal.sqlite")) as database:
-        return Counter(row[0] for row in database.execute("SELECT key FROM calls WHERE kind = 'model'"))
-
-
-def test_resume_finishes_what_is_left_and_asks_no_completed_call_again(old: Old) -> None:
-    before, lines = calls_in(old.out), (old.out / "records.jsonl").read_bytes()
-    digest = RunDir(old.out).read_lock().digest
+def test_going_on_under_other_prompts_is_refused_and_changes_nothing(old: Old) -> None:
+    """Records under the prompts of before and of now would stand side by side as one data set."""
+    before = {path.name: path.read_bytes() for path in (old.out / "records.jsonl", old.out / "recipe.lock.toml")}
     done = old.resume()
-    assert done.returncode == 0, done.stderr
-    assert old.statuses() == {**DONE, **LEFT}
-    # The interrupted task lacked its critique alone; the waiting ones and the finished ones have everything in the journal.
-    assert {tag for tag, _ in old.asked()} == {"stopped", "fresh", "later"}
-    assert {title: number for (tag, title), number in old.asked().items() if tag == "stopped"} == {"PairReview": 1}
-    after = calls_in(old.out)
-    assert (set(after.values()), after.total() - before.total()) == ({1}, len(old.model.requests) + len(old.model.probes))
-    summary = json.loads((old.out / "summary.json").read_text())
-    assert (summary["repeated_calls"], summary["waiting"], summary["digest"]) == (0, 2, digest)
-    assert "error" not in (old.out / "run.log").read_text(), "no checkpoint of before was tried"
-    assert (old.out / "records.jsonl").read_bytes().startswith(lines), "finished records stay as they are"
-    assert {record.recipe_digest for record in RecordFile(old.out / "records.jsonl")} == {digest}
+    assert done.returncode == 2
+    assert "prompt critique: another text" in done.stderr
+    assert f"--out NEW --reuse {old.out}" in done.stderr
+    assert not old.model.requests
+    assert {name: (old.out / name).read_bytes() for name in before} == before
 
 
-def test_lock_keeps_its_digest_and_says_that_the_folder_is_of_the_present_format(old: Old) -> None:
-    before = RunDir(old.out).read_lock()
-    assert before.format == 1
-    assert old.resume().returncode == 0
-    after = RunDir(old.out).read_lock()
-    assert (after.digest, after.tables, after.prompts, after.format) == (before.digest, before.tables, before.prompts, 2)
-    asked = len(old.model.requests)
-    again = old.resume()
-    assert again.returncode == 0, again.stderr
-    assert len(old.model.requests) == asked, "the second session goes on from checkpoints of its own"
+def test_another_folder_takes_over_what_the_target_said(old: Old) -> None:
+    new = old.folder / "new"
+    done = old.command("run", old.folder / "recipe.toml", "--tasks", old.folder / "tasks.jsonl", "--out", new, "--reuse", old.out)
+    assert "reused" in done.stdout, done.stderr
+    records = {record.task.id for record in RecordFile(new / "records.jsonl")}
+    assert records >= {*DONE, *LEFT} - {"confirmed", "exchanged", "edited", "rejected"}, "those wait for a reviewer again"
+    sampled = {tag for tag, title in old.asked() if title is None}
+    assert sampled.isdisjoint({"plain", "dialogue", "confirmed"}), "their samples were there"
 
 
 def test_another_recipe_is_refused_by_its_field_and_another_prompt_by_its_name(old: Old) -> None:
@@ -115,58 +95,10 @@ def test_another_recipe_is_refused_by_its_field_and_another_prompt_by_its_name(o
     assert not old.model.requests
 
 
-def test_setting_that_the_folder_does_not_know_has_its_default(old: Old) -> None:
-    """As after an update that adds a setting: the digest of the saved recipe is no longer the one that is computed."""
-    lock = old.out / "recipe.lock.toml"
-    digest = RunDir(old.out).read_lock().digest
-    lock.write_text(lock.read_text().replace(digest, "e" * 64).replace('combine = "mean"\n', ""))
-    done = old.resume()
-    assert done.returncode == 0, done.stderr
-    assert RunDir(old.out).read_lock().digest == "e" * 64
-    assert {record.recipe_digest for record in RecordFile(old.out / "records.jsonl") if record.task.id in LEFT} == {"e" * 64}
-
-
 def test_folder_of_a_newer_format_is_refused(old: Old) -> None:
     lock = old.out / "recipe.lock.toml"
     lock.write_text(lock.read_text().replace("[lock]\n", "[lock]\nformat = 3\n"))
     assert "was made by a newer anyprefer" in old.resume().stderr
-
-
-async def test_review_asks_for_one_run_and_then_keeps_decisions_of_before(old: Old) -> None:
-    with pytest.raises(RunFolderError, match="run its `anyprefer run` command once more") as refusal:
-        async with open_desk(old.out):
-            pass
-    assert "\n" not in str(refusal.value)
-    await anyprefer.arun(load_recipe(old.folder / "recipe.toml"), old.folder / "tasks.jsonl", old.out)
-    asked = len(old.model.requests)
-    async with open_desk(old.out) as desk:
-        assert [item.task.id for item in desk.items] == ["undecided", "waiting"]
-        assert list(desk.decisions) == ["undecided"]
-        assert await desk.apply() == 1
-    (record,) = (one for one in RecordFile(old.out / "records.jsonl") if one.task.id == "undecided")
-    assert record.pair is not None
-    assert (record.pair.rejected.origin.kind, record.pair.rejected.text[-7:]) == ("person", " Or so.")
-    assert len(old.model.requests) == asked
-
-
-def test_killed_while_the_format_changes_it_goes_on_the_same_way(old: Old) -> None:
-    with closing(sqlite3.connect(old.out / "checkpoints.sqlite")) as database:
-        thread = database.execute("SELECT thread_id FROM checkpoints").fetchone()
-        database.execute("DELETE FROM checkpoints WHERE thread_id = ?", thread)
-        database.execute("DELETE FROM writes WHERE thread_id = ?", thread)
-        database.commit()
-    assert old.resume().returncode == 0
-    assert old.statuses() == {**DONE, **LEFT}
-    assert {tag for tag, _ in old.asked()} == {"stopped", "fresh", "later"}
-
-
-def test_failed_tasks_can_be_tried_again(old: Old) -> None:
-    old.model.replies["ScoreSheet"] = lambda body, choice: {"analyses": ["x"] * 3, "scores": [9, 5, 1]}
-    done = old.resume("--retry-failed")
-    assert done.returncode == 0, done.stderr
-    assert old.statuses().keys() == {*DONE, *LEFT} - {"failed"}
-    assert json.loads((old.out / "summary.json").read_text())["waiting"] == 3, "it is drawn for a reviewer now"
-    assert {title for tag, title in old.asked() if tag == "failed"} == {"ScoreSheet", "PairReview"}
 
 
 @pytest.mark.parametrize("name", ["run_before", "reference_before"])
@@ -189,19 +121,6 @@ def test_report_reads_the_folder(old: Old) -> None:
     done = old.command("report", old.out)
     assert done.returncode == 0, done.stderr
     assert "9 records" in done.stdout
-
-
-def test_folder_whose_chosen_sides_are_references_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = copy_folder("reference_before", tmp_path)
-    with LoopbackModel() as model:
-        play(model)
-        monkeypatch.setenv("OPENAI_BASE_URL", model.url)
-        old = Old(folder, model)
-        assert old.resume().returncode == 0
-        assert {tag for tag, _ in old.asked()} == {"three"}
-    records = list(RecordFile(folder / "out" / "records.jsonl"))
-    assert [record.pair.chosen.origin.kind for record in records if record.pair] == ["reference"] * 3
-    assert [record.pair.chosen.text for record in records if record.pair][-1] == "42"
 
 
 def test_fixtures_hold_no_place_of_a_machine() -> None:
