@@ -33,8 +33,8 @@ check: $(DEV)  ## Formatting, lint, types, layers and the size budget
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -q tests/test_budget.py
 
-test: $(DEV)  ## The tests, without the slow ones
-	$(BIN)/pytest
+test: $(DEV)  ## The tests, without the slow ones, two files at a time
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: $(DEV)  ## The slow tests alone
 	$(BIN)/pytest -m slow

@@ -1,40 +1,24 @@
 """One candidate at a time, with its evidence beside it: more requests, shorter prompts, and what small judges need."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 
 from anyprefer.agents.grading import analysis_type, describe_analysis, scale, score_type
-from anyprefer.agents.judges.base import Judge, Judgement, JudgeSetup, Material, make_verdict
+from anyprefer.agents.judges.base import Material, make_verdict
 from anyprefer.agents.judges.looks import take_look
-from anyprefer.backends.client import complete_all
+from anyprefer.agents.judges.one_by_one import OneByOneJudge
 from anyprefer.types import Candidate, Verdict
 
 
 @dataclass(frozen=True)
-class PointwiseJudge(Judge):
+class PointwiseJudge(OneByOneJudge):
     """Asks for the score of each candidate by itself."""
 
-    setup: JudgeSetup
-
-    @property
-    def compares(self) -> bool:
-        """No candidate is shown beside another."""
-        return False
-
-    def num_looks(self, num_candidates: int) -> int:
-        """One for each candidate."""
-        return num_candidates
-
-    async def score(self, material: Material, candidates: Sequence[Candidate]) -> Judgement:
-        """See `Judge.score`."""
-        looks = (replace(material, look=material.look + place) for place in range(len(candidates)))
-        return tuple(await complete_all(map(self._score_one, looks, candidates)))
-
-    async def _score_one(self, material: Material, candidate: Candidate) -> Verdict:
+    async def judge_one(self, material: Material, candidate: Candidate) -> Verdict:
+        """See `OneByOneJudge.judge_one`."""
         config = self.setup.config
         reply, [score] = await take_look(
             self.setup, material, [candidate], prompt=self.setup.prompts["score_one"], key="score",

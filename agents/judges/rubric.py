@@ -5,16 +5,16 @@ judgement and is asked for again: an unreadable verdict is never a score.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, create_model, model_validator
 
 from anyprefer.agents.grading import analysis_type
-from anyprefer.agents.judges.base import Judge, Judgement, JudgeSetup, Material
+from anyprefer.agents.judges.base import Material
 from anyprefer.agents.judges.looks import ask_about
-from anyprefer.backends.client import complete_all
+from anyprefer.agents.judges.one_by_one import OneByOneJudge
 from anyprefer.errors import ConfigError
 from anyprefer.types import Candidate, Ruling, Verdict
 
@@ -37,14 +37,12 @@ class RulingSheet(BaseModel):
 
 
 @dataclass(frozen=True)
-class RubricJudge(Judge):
+class RubricJudge(OneByOneJudge):
     """Asks for a ruling on every criterion of the task, candidate by candidate.
 
     Raises:
         ConfigError: The recipe asks for what rulings do not have.
     """
-
-    setup: JudgeSetup
 
     def __post_init__(self) -> None:
         config = self.setup.config
@@ -55,21 +53,8 @@ class RubricJudge(Judge):
                 "judge.expected_score weighs the digits of a score, and the method 'rubric' asks for none: leave it out"
             )
 
-    @property
-    def compares(self) -> bool:
-        """No candidate is shown beside another."""
-        return False
-
-    def num_looks(self, num_candidates: int) -> int:
-        """One for each candidate."""
-        return num_candidates
-
-    async def score(self, material: Material, candidates: Sequence[Candidate]) -> Judgement:
-        """See `Judge.score`."""
-        looks = (replace(material, look=material.look + place) for place in range(len(candidates)))
-        return tuple(await complete_all(map(self._rule_on, looks, candidates)))
-
-    async def _rule_on(self, material: Material, candidate: Candidate) -> Verdict:
+    async def judge_one(self, material: Material, candidate: Candidate) -> Verdict:
+        """See `OneByOneJudge.judge_one`."""
         chars = min(self.setup.config.analysis_chars, FINDING_CHARS)
         sheet, _ = await ask_about(
             self.setup, material, [candidate], prompt=self.setup.prompts["rule_on"],

@@ -145,6 +145,23 @@ def test_identical_candidates_go_straight_to_no_contrast(model: LoopbackModel) -
     assert [body.get("n") or 1 for body in model.requests] == [5, 4, 4]
 
 
+def test_no_round_is_spent_on_a_task_without_the_reference_that_the_recipe_takes(model: LoopbackModel) -> None:
+    record, nodes = run_task(model, Task(prompt="Hello?"), pair={"chosen": "reference"}, loop={"max_rounds": 2})
+    assert nodes.count("sample_candidates") == 1
+    assert (record.status, record.pair) == ("exhausted", None)
+
+
+def test_known_reasons_need_no_critic(model: LoopbackModel) -> None:
+    """A round without a pair has its reason, and the next one acts on it, where the recipe asks no critic."""
+    model.replies[None] = lambda body, choice: "always the same"
+    record, nodes = run_task(
+        model, Task(prompt="Hello?"), critic={"enabled": False}, loop={"max_rounds": 1}, sampling={"max_resamples": 0}
+    )
+    assert nodes.count("sample_candidates") == 2
+    assert record.attempts[1].prompts.rewritten_by == "rules"
+    assert "rewriter" not in record.usage
+
+
 def test_duplicates_are_sampled_again_until_there_are_enough(model: LoopbackModel) -> None:
     model.replies[None] = lambda body, choice: f"text {body['seed'] % 1000} {choice // 2}"
     record, _ = run_task(model, Task(prompt="Hello?"), sampling={"max_resamples": 3})
