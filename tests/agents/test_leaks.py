@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from anyprefer.agents.leaks import COPIED_WORDS, Leak, Withheld, find_leak, withhold
@@ -122,7 +122,6 @@ FORMS = (
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(st.integers(2, 10**7), st.sampled_from(FORMS), st.sampled_from(FORMS), st.sampled_from(ADVICE), st.booleans())
 def test_every_form_of_a_number_is_found_in_every_other(value, there, here, advice, in_response):
     text = f"Say that there were {there(value)} of them."
@@ -131,7 +130,6 @@ def test_every_form_of_a_number_is_found_in_every_other(value, there, here, advi
     assert find_leak(f"{advice} Say {here(value)} then.", withhold(task, responses)) in ("number", "answer")
 
 
-@settings(deadline=None)
 @given(st.integers(2, 10**6), st.sampled_from(ADVICE))
 def test_advice_passes_whatever_the_number_of_the_task(value, advice):
     said = {3, 4} if "three" in advice else set()
@@ -144,7 +142,6 @@ WORDS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(WORDS, st.data(), st.booleans())
 @example(["river"] * COPIED_WORDS, None, False)
 def test_a_long_run_of_words_is_found_wherever_it_stands_and_a_shorter_one_is_not(found, data, in_response):
@@ -158,7 +155,6 @@ def test_a_long_run_of_words_is_found_wherever_it_stands_and_a_shorter_one_is_no
     assert find_leak(f"Explain how {short} came about.", withheld) is None
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200), st.text(min_size=1, max_size=200).filter(str.strip), st.text(max_size=200))
 def test_any_text_can_be_looked_at(guidance, prompt, response):
     withheld = withhold(Task(prompt=prompt, reference=response), [Candidate(index=0, output=response)])

@@ -4,7 +4,7 @@ import time
 from fractions import Fraction
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from anyprefer.tools.arithmetic.expressions import CHAIN, MAX_BITS, MAX_SIDE, ComputeError, parse_expression, plain_text
@@ -36,21 +36,18 @@ def combine(children):
     return st.builds(join, children, st.sampled_from(sorted(signs)), children)
 
 
-@settings(deadline=None)  # machines under load are slow
 @given(st.recursive(decimals(), combine, max_leaves=12))
 def test_random_trees_have_their_exact_value(tree):
     text, value = tree
     assert compute(text) == value
 
 
-@settings(deadline=None)  # machines under load are slow
 @given(st.lists(st.tuples(st.sampled_from("+-*"), st.integers(0, 999)), min_size=1, max_size=15), st.integers(0, 999))
 def test_precedence_agrees_with_python(steps, first):
     text = str(first) + "".join(f" {sign} {number}" for sign, number in steps)
     assert compute(text) == eval(text)  # digits and signs that this test made
 
 
-@settings(deadline=None)  # machines under load are slow
 @given(st.one_of(st.text(max_size=300), st.text(alphabet="0123456789.,+-*/^()x%$={}\\frac \n<>", max_size=200)))
 def test_any_text_is_read_or_refused(text):
     plain = plain_text(text)

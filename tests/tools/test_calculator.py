@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from anyprefer.errors import ToolError
@@ -141,13 +141,11 @@ def test_odd_equations_with_variables_are_survived(text):
     assert report(text)
 
 
-@settings(deadline=None)  # machines under load are slow
 @given(st.text(alphabet="0123456789xy.,+-*/^()=%$ \n", max_size=120))
 def test_any_noise_gives_a_report(text):
     assert report(text)
 
 
-@settings(deadline=None)  # machines under load are slow
 @given(st.integers(1, 999), st.integers(1, 999), st.sampled_from("+-*"), st.integers(1, 50))
 @example(1, 1, "*", 11)
 @example(5, 11, "+", 26)
@@ -159,7 +157,6 @@ def test_any_wrong_integer_result_is_found(left, right, sign, error):
     assert "is wrong" in report(f"It is {left} {sign} {right} = {exact + error}.")
 
 
-@settings(deadline=None)  # machines under load are slow
 @given(st.text())
 def test_any_text_gives_a_report(text):
     assert report(text)

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anyprefer.errors import ConfigError, ToolError
@@ -86,7 +86,6 @@ async def test_queries_are_never_syntax(corpus, query):
     assert await search(open_tool(corpus), query)
 
 
-@settings(deadline=None)  # machines under load are slow
 @given(st.text())
 def test_any_query_is_a_valid_expression(query):
     connection = sqlite3.connect(":memory:")
@@ -200,7 +199,6 @@ async def test_searches_run_side_by_side(corpus):
     assert len(set(reports)) == 1
 
 
-@settings(deadline=None)  # machines under load are slow
 @given(st.lists(st.text(max_size=200), max_size=20), st.integers(20, 200))
 def test_passages_keep_every_word_within_the_limit(lines, limit):
     passages = list(cut_passages(lines, limit))

@@ -205,7 +205,7 @@ MODELS = st.dictionaries(st.sampled_from(["target", "judge", "critic"]), TEXT)
 SEEDS = st.integers(0, 2**31 - 1)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.data_too_large])
 @given(
     records=st.lists(accepted_records(), min_size=1, max_size=4),
     layout=st.sampled_from(FORMATS),

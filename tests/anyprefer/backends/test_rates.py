@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from loopback import LoopbackModel, recipe_data
 from virtual_time import run_virtually
@@ -39,7 +39,6 @@ async def all_at_once(rates: RateLimiter, sizes: list[int]) -> list[float]:
 
 
 @given(st.lists(st.tuples(st.integers(1, 90), st.floats(0, 40)), min_size=1, max_size=40), st.integers(1, 6))
-@settings(deadline=None)
 def test_no_minute_has_more_than_the_limits(arrivals: list[tuple[int, float]], requests: int) -> None:
     async def main() -> list[tuple[float, int]]:
         rates, sent = limiter(requests, 100), []

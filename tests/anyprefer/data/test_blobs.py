@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anyprefer.data.blobs import BlobStore, picture_type
@@ -13,7 +13,6 @@ from anyprefer.errors import DataError, RunFolderError
 def test_what_was_put_comes_back_under_the_hash_of_its_bytes(tmp_path):
     store = BlobStore(tmp_path / "blobs")
 
-    @settings(deadline=None)  # every blob is forced to disk
     @given(st.binary(max_size=200))
     def check(data):
         name = store.put(data)
