@@ -85,13 +85,13 @@ def response_block(text: str, label: str, what: str) -> str:
     return fence(_quote(text, RESPONSE_CHARS, what) or "(none)", label)
 
 
-def _quote(text: str, chars: int, what: str, *, claims: bool = True) -> str:
+def _quote(text: str, chars: int, what: str) -> str:
     """Somebody else's words: short enough, and without remarks to the judge, which are noted as cuts.
 
     Where nothing else would be left, claims stay: the task may ask for a score.
     """
     short = shorten(text, chars, what)
-    kept = leave_out_remarks(short, claims=claims) or leave_out_remarks(short, claims=False)
+    kept = leave_out_remarks(short) or leave_out_remarks(short, claims=False)
     if kept != short and what:
         note_left_out(f"remarks to the judge in {what}", len(short) - len(kept))
     return kept
@@ -159,10 +159,11 @@ def task_evidence_blocks(evidence: Sequence[Evidence], evidence_chars: int) -> s
 
 
 def evidence_block(item: Evidence, label: str, evidence_chars: int, what: str | None = None) -> str:
-    """One finding, without what it quotes for the judge; a failed call says so.
+    """One finding; of somebody else's words those without remarks to the judge; a failed call says so.
 
-    A tool that looked at a response may say that it is right. One that was called for the task, such as a search, knows of none.
-    `what` names the finding where something is left out, else the label does.
+    `what` names the finding where something is left out, else the label does. Tools that write findings of their own take care of
+    what they quote in them.
     """
-    text = _quote(item.text, evidence_chars, label if what is None else what, claims=item.candidate is None)
+    name = label if what is None else what
+    text = _quote(item.text, evidence_chars, name) if item.finding.is_quote else shorten(item.text, evidence_chars, name)
     return fence((text if item.ok else f"(the tool failed: {text})") or "(none)", label)

@@ -20,6 +20,7 @@ from anyprefer.backends.calls import CallStore
 from anyprefer.backends.client import ModelClient
 from anyprefer.backends.providers import Backends
 from anyprefer.config import ROLES, PairConfig, Recipe
+from anyprefer.errors import ConfigError
 from anyprefer.prompts import Prompt
 from anyprefer.recipe_tables import digest_of
 from anyprefer.tools.base import Tool
@@ -127,6 +128,7 @@ def build_team(recipe: Recipe, backends: Backends, calls: CallStore) -> Team:
     prompts = load_prompts(recipe)
     hashes = prompt_hashes(prompts)
     tools = build_tools(recipe.tools)
+    _check_require(recipe, tools)
     clients = {role: backends.client(role, calls) for role in ROLES}
     field, chars, show = recipe.field, recipe.tools.evidence_chars, shown(application)
     setup = JudgeSetup(
@@ -169,6 +171,15 @@ def _build_rewriter(
         known=KnownAdvice(min(one.max_tokens for one in (recipe.target, *recipe.sampling.generators))),
         verifiers=verifying(tools), evidence_chars=recipe.tools.evidence_chars, show=show,
     )  # fmt: skip
+
+
+def _check_require(recipe: Recipe, tools: Mapping[str, Tool]) -> None:
+    """Refuse verified pairs where nothing can verify: every task would use up its rounds for nothing."""
+    if recipe.pair.require == "verified" and not (verifying(tools) or recipe.judge.reference):
+        raise ConfigError(
+            "pair.require = 'verified' and nothing can verify a response: add 'python', or your own tool with verifies = True, to "
+            "tools.names, or set judge.reference; or set pair.require = 'consistent'"
+        )
 
 
 def verifying(tools: Mapping[str, Tool]) -> frozenset[str]:

@@ -29,7 +29,7 @@ from anyprefer.config import Recipe
 from anyprefer.evaluation.intervals import bootstrap
 from anyprefer.recipes import parse_recipe
 from anyprefer.tools.answers import final_answer, same_answer
-from anyprefer.tools.python.verdicts import quote
+from anyprefer.tools.quoting import quote
 from anyprefer.types import Candidate, Evidence, Finding, Reply, Task, ToolCall
 
 DATA = Path(__file__).parent / "data/gsm8k_responses.jsonl"
@@ -122,7 +122,8 @@ async def open_bench() -> AsyncIterator[Bench]:
 
 def finding(text: str, tool: str, candidate: int | None) -> Evidence:
     """What a tool is taken to have found."""
-    return Evidence(call=ToolCall(tool=tool, candidate=candidate), finding=Finding(content=text), seconds=0)
+    found = Finding(content=text, is_quote=candidate is None)
+    return Evidence(call=ToolCall(tool=tool, candidate=candidate), finding=found, seconds=0)
 
 
 async def measure_stability(count: int, num_ids: int) -> None:

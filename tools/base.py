@@ -96,6 +96,8 @@ class Tool(Generic[A, O]):
     Options: type[O] = NoOptions  # type: ignore[assignment] # likewise
     examples: Sequence[Example] = ()
     """Worked examples for judges too small to write the arguments without one."""
+    quotes: ClassVar[bool] = False
+    """Whether what it finds is somebody else's words, such as a page's, which may speak to the judge."""
     verifies: ClassVar[bool] = False
     """Whether a finding of it can show a response to be right, as a program's result does. Where such a tool speaks about some
     responses to a task and can read no answer in another, its silence counts against that one."""
@@ -135,6 +137,14 @@ class Tool(Generic[A, O]):
             raise ToolError(f"{self.name!r} needs {', '.join(required)}: only a judge can choose these arguments")
         longest = next((part.max_length for part in fields[required[0]].metadata if hasattr(part, "max_length")), None)
         return self.Args.model_validate({required[0]: task_as_argument(task, longest)})
+
+    @classmethod
+    def check_task(cls, task: Task) -> None:
+        """Refuse a task whose own columns hold what this tool could not use; asked of every task before any work starts.
+
+        Raises:
+            ToolError: Says what is wrong and what to do.
+        """
 
     async def run(self, args: A, case: Case) -> Finding | str:
         """Gather evidence.

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from anyprefer.tools.answers import choice_of, final_answer, same_answer
 from anyprefer.tools.base import Case, NoOptions, Tool, ToolArgs
+from anyprefer.tools.quoting import quote
 from anyprefer.types import Candidate, Finding
 
 MAX_ANSWERS = 10
@@ -47,7 +48,7 @@ def compare_answers(prompt: str, candidate: Candidate, candidates: Sequence[Cand
     """
     own = _read_answer(prompt, candidate)
     answers = [_read_answer(prompt, item) for item in candidates] or [own]
-    lead = "No final answer was found in this response." if own is None else f"The final answer of this response is {own}."
+    lead = "No final answer was found in this response." if own is None else f"The final answer of this response is {quote(own)}."
     if len(answers) == 1:
         return Finding(content=f"{lead} There is no other response to compare it with.")
     groups = _count_answers(answers)
@@ -80,5 +81,5 @@ def _agree(a: str | None, b: str | None) -> bool:
 
 
 def _list_counts(groups: Sequence[tuple[str | None, int]]) -> str:
-    shown = [f"{NONE_STATED if answer is None else answer} ({count})" for answer, count in groups[:MAX_ANSWERS]]
+    shown = [f"{NONE_STATED if answer is None else quote(answer)} ({count})" for answer, count in groups[:MAX_ANSWERS]]
     return ", ".join(shown) + (f", {len(groups) - MAX_ANSWERS} more" if len(groups) > MAX_ANSWERS else "")

@@ -78,6 +78,8 @@ class Toolbox:
         except Exception as error:  # a tool is foreign code: its crash is evidence, not the end of the task
             logger.warning("tool %r crashed on task %r", call.tool, case.task.id, exc_info=True)
             finding, ok = Finding(content=f"{type(error).__name__}: {error}"), False
+        if self.tools[call.tool].quotes:
+            finding = finding.model_copy(update={"is_quote": True})
         reply = {"finding": _encodable(finding).model_dump(mode="json"), "ok": ok}
         if cuts and ok:
             reply["cuts"] = [{**cut.model_dump(), "what": f"{cut.what} of {_name(call)}"} for cut in cuts]

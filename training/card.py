@@ -97,6 +97,12 @@ class Survey:
     grades: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0]))
     """Chosen or rejected -> sum and number of the critic's grades."""
     statuses: Counter[str] = field(default_factory=Counter)
+    least_certainty: float | None = None
+    """What every exported pair has at least; None where any will do."""
+    uncertain: int = 0
+    """Pairs left out with less."""
+    unverified: int = 0
+    """Pairs left out with none."""
     num_rows: int = 0
     rewards: Counter[int] = field(default_factory=Counter)
     opinions: Counter[float] = field(default_factory=Counter)
@@ -229,9 +235,11 @@ def _method(recipe: Mapping[str, Any]) -> str:
     pair, tools = recipe.get("pair", {}), recipe.get("tools", {}).get("names")
     ranks = [str(pair.get(f"{side}_rank") or default) for side, default in (("chosen", "first"), ("rejected", "last"))]
     chosen = "the task's reference answer" if pair.get("chosen") == "reference" else f"the answer ranked {ranks[0]}"
+    reference = "the task's reference, where it has one" if recipe.get("judge", {}).get("reference") else ""
+    found = "what tools found" if tools and pair.get("require") != "none" else ""
     ranked = "a judge with tools scored the answers" if tools else "a judge scored the answers"
-    if tools and pair.get("require") != "none":
-        ranked = "the answers were ranked by what tools found, then by a judge's scores"
+    if first := " and ".join(filter(None, (reference, found))):
+        ranked = f"the answers were ranked by {first}, then by a judge's scores"
     critic = (
         "A critic rewarded the pair; where the reward fell short and the recipe allowed it, guidance in the\n"
         "prompts was rewritten and the task tried again."
@@ -251,6 +259,7 @@ def _origin(survey: Survey, lock: Lock) -> str:
         ("Recipe digest", _escape(lock.digest)),
         ("Tasks by outcome", ", ".join(f"{count:,} {status}" for status, count in sorted(survey.statuses.items()))),
         *((f"Model: {_escape(role)}", ", ".join(map(_escape, sorted(names)))) for role, names in sorted(survey.models.items())),
+        *_least_certainty(survey),
         ("Chosen responses written by", _writers(survey, "chosen")),
         ("Rejected responses written by", _writers(survey, "rejected")),
         ("Looked at by a person", _reviews(survey)),
@@ -260,6 +269,13 @@ def _origin(survey: Survey, lock: Lock) -> str:
         ("Tools", tools or "none"),
     ]
     return _table(("What", "Value"), facts)
+
+
+def _least_certainty(survey: Survey) -> list[tuple[str, str]]:
+    if survey.least_certainty is None:
+        return []
+    left_out = f"{survey.uncertain:,} less certain pairs and {survey.unverified:,} that nobody voted on"
+    return [("Least certainty", f"{survey.least_certainty:.3g}; {left_out} are left out")]
 
 
 def _writers(survey: Survey, side: str) -> str:

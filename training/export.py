@@ -23,6 +23,7 @@ from anyprefer.data.records import RecordFile
 from anyprefer.data.run_dir import Lock, RunDir
 from anyprefer.errors import ConfigError, DataError, RunFolderError
 from anyprefer.runs.naming import name_references
+from anyprefer.runs.summary import read_summary
 from anyprefer.training.card import MARK, Survey, card_text
 from anyprefer.training.findings import MAP, CardFindings, read_findings
 from anyprefer.training.formats.base import ExportFormat, Row, Shape, find_format, is_of_a_format
@@ -115,11 +116,12 @@ def export_pairs(
     application = find_application(lock.recipe.application)
     survey = Survey(application, thoughts, ReferenceReader.of(lock.recipe))
     left_out = _survey_records(records, selection, survey)
+    survey.least_certainty, survey.uncertain, survey.unverified = selection.min_certainty, left_out[False], left_out[True]
     if clash := sorted(survey.own.keys() & PreferenceRow.model_fields.keys()):
         name = lock.recipe.application
         raise ConfigError(f"the application {name!r} adds a column {clash[0]!r}, which every export has: rename it there")
     if not survey.num_rows:
-        raise DataError(_explain_nothing(run_dir, survey, selection, left_out.total()))
+        raise DataError(_explain_nothing(run_dir, survey, selection, left_out))
     rows = (
         preference_row(record, application, with_images=survey.with_images, reasoning=thoughts)
         for record in itertools.islice(records, survey.statuses.total())  # not what a run has added since
@@ -173,16 +175,20 @@ def _check_target(to: Path) -> None:
         raise ConfigError(f"cannot export to {str(to)!r}: {foreign[0]!r} in it is not ours and would be lost; move it away")
 
 
-def _explain_nothing(run_dir: Path, survey: Survey, selection: Selection, num_uncertain: int) -> str:
+def _explain_nothing(run_dir: Path, survey: Survey, selection: Selection, left_out: Counter[bool]) -> str:
     shown = ["accepted", "exhausted", *(["rejected"] if survey.statuses["rejected"] else []), "failed"]
     counts = ", ".join(f"{survey.statuses[status]} {status}" for status in shown)
     advice = []
-    if num_uncertain and selection.min_certainty is not None:
-        advice.append(f"lower the least certainty {selection.min_certainty:g}, which {num_uncertain} pairs do not have")
+    if left_out[False]:
+        advice.append(f"lower the least certainty {selection.min_certainty:g}, which {left_out[False]} pairs do not have")
+    if left_out[True]:
+        advice.append(f"ask for no certainty to have the {left_out[True]} pairs that nobody voted on")
     if selection.min_reward > 0:
         advice.append(f"lower the least reward {selection.min_reward:g}")
     if survey.statuses["exhausted"] and not selection.include_exhausted:
         advice.append("take pairs below the threshold with --include-exhausted, or raise loop.max_rounds for the next run")
+    if (last := read_summary(run_dir)) and (waiting := last.name_waiting(run_dir)):
+        advice.append(waiting)
     if survey.statuses["failed"]:
         advice.append("see why tasks failed in records.jsonl and run again with --retry-failed")
     return f"no pair to export from {str(run_dir)!r} ({counts}): {'; '.join(advice) or 'run some tasks first'}"

@@ -81,7 +81,7 @@ class PreferenceRow(BaseModel):
     target_model: str
     """The recipe's target; who wrote a response stands in the columns above."""
     judge_model: str
-    """The model that scored the responses."""
+    """The recipe's judge; it was not asked where scores are empty, or where the recipe's scorer compared with a reference."""
     critic_model: str
     """The model that rewarded the pair; empty where there was none."""
     prompt_version: int

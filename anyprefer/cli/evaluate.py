@@ -20,8 +20,8 @@ def evaluate_judge(
     data: Annotated[
         Path,
         typer.Option(
-            help="Rows with prompt, chosen and rejected; question and answer, perhaps with responses to it; or question, "
-            "choices and answerKey."
+            help="Rows with prompt, chosen and rejected; output_1, output_2 and label; question and answer, perhaps with "
+            "responses to it; or question, choices and answerKey."
         ),
     ],
     out: Annotated[
@@ -48,7 +48,8 @@ def evaluate_critic(
     data: Annotated[
         Path,
         typer.Option(
-            help="Rows with question, answer and responses; prompt, chosen and rejected; or question, choices and answerKey."
+            help="Rows with question, answer and responses; prompt, chosen and rejected; output_1, output_2 and label; or "
+            "question, choices and answerKey."
         ),
     ],
     out: Annotated[

@@ -100,7 +100,8 @@ def write_report(run_dir: Path, to: Path | None = None) -> ReportSummary:
     if not facts.total:
         last = read_summary(files.path)
         why = f" (an endpoint stopped it: {last.stop_cause})" if last and last.stop_cause else ""
-        raise DataError(f"{str(run_dir)!r} has no finished task yet{why}: run `anyprefer run` into it first")
+        todo = (last and last.name_waiting(run_dir)) or "run `anyprefer run` into it first"
+        raise DataError(f"{str(run_dir)!r} has no finished task yet{why}: {todo}")
     cases = list(facts.cases.cases())
     quality = _read_quality(files, facts)
     to = to or files.report
@@ -201,7 +202,8 @@ def _figures(run_dir: Path, facts: RunFacts) -> dict[str, str]:
     whole = sum(facts.usage.values(), RoleUsage())
     tokens = whole.prompt_tokens + whole.completion_tokens
     figures = {"Model calls": f"{whole.calls:,}", "Tokens": f"{tokens:,}", "Cost": _price(whole.cost_usd)}
-    figures |= _yields(facts, tokens)
+    last = read_summary(run_dir)
+    figures |= _yields(facts, 0 if last and last.reused_calls else tokens)
     with suppress(RunFolderError):
         figures["Minutes"] = f"{read_picture(run_dir)[0].seconds / 60:,.1f}"
     figures |= _means(facts)

@@ -184,7 +184,8 @@ def _verdict(verdict: Verdict, names: dict[int, str]) -> Line:
     single = f" (single scores: {', '.join(f'{score:.3g}' for score in verdict.scores)})" if len(verdict.scores) > 1 else ""
     unsure = f" (a judge that was unsure: {', '.join(f'{score:.3g}' for score in verdict.unsure)})" if verdict.unsure else ""
     by = ", by the reference" if verdict.by_reference else ""
-    rulings = [f"{ruling.criterion.text}: {name_ruling(ruling)}" for ruling in verdict.rulings]
+    told = verdict.analysis if len(verdict.scores) == 1 else ""  # several are merged, and the analyses are those of each
+    rulings = [f"{one.criterion.text}: {name_ruling(one)}" for one in verdict.rulings if one.criterion.text not in told]
     name = names.get(verdict.candidate, f"response {verdict.candidate + 1}")
     return f"{name}: {verdict.score:.3g}{by}", "\n".join([f"{verdict.analysis}{single}{unsure}", *rulings])
 

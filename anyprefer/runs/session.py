@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from anyprefer import telemetry
 from anyprefer.agents.sampler import check_given
+from anyprefer.agents.task_checks import TaskChecks
 from anyprefer.applications.registry import find_application
 from anyprefer.backends.budget import Budget, Cost
 from anyprefer.backends.troubles import cause_of
@@ -84,14 +85,17 @@ class Session:
         """
         digest = digest or TasksDigest()
         if isinstance(self.tasks, Path):
-            return check_tasks(self.tasks, self.limit, digest.reader(self._reader()), self.recipe.columns)
+            read = digest.reader(TaskChecks(self.recipe).reader(self._reader()))
+            return check_tasks(self.tasks, self.limit, read, self.recipe.columns)
         if not self.tasks:
             raise DataError("there are no tasks: give at least one")
         for task_id, number in Counter(task.id for task in self.tasks).items():
             if number > 1:
                 raise DataError(f"{number} tasks have the id {task_id!r}: give every task an id of its own")
+        checks = TaskChecks(self.recipe)
         for task in self.tasks:
             check_given(task, existing=self.recipe.sampling.existing)
+            checks.check(task)
         if any(task.images for task in self.tasks):
             raise DataError("tasks with pictures come from a file: give its path, so that the run can keep the pictures")
         for task in self.tasks[: self.limit]:

@@ -78,7 +78,7 @@ def show_summary(summary: Summary, folder: Path, console: Console) -> None:
         *([f"by the references: {name_references(summary.references)}"] if summary.references else []),
         *([summary.common_reward.warning] if summary.common_reward and summary.common_reward.warning else []),
         *([name_shortened(summary.shortened, summary.shortened_parts)] if summary.shortened else []),
-        *([f"{summary.waiting} tasks wait for a review: anyprefer review {folder}"] if summary.waiting else []),
+        *filter(None, [summary.name_waiting(folder)]),
         *describe_causes(summary.causes),
         *(line for found in summary.troubles.values() for line in describe_passing(found)),
     )

@@ -23,7 +23,7 @@ class Yields(BaseModel):
     accepted_per_100_tasks: float
     """Accepted pairs."""
     accepted_per_1000_tokens: float | None
-    """None where no token was counted."""
+    """None where no token was counted, or some were paid in another run folder."""
     right_per_100_tasks: float | None
     """Pairs that a reference finds right against wrong; None where it decides no pair."""
     right_per_1000_tokens: float | None
@@ -102,6 +102,12 @@ class Summary(BaseModel):
     """Wall time over all sessions of this run."""
     usage: dict[str, RoleUsage]
 
+    def name_waiting(self, folder: Path | str) -> str:
+        """What is to be done for the tasks that wait for a reviewer; empty where none does."""
+        one = self.waiting == 1
+        count = f"{self.waiting} task{'' if one else 's'} wait{'s' if one else ''}"
+        return f"{count} for a review: anyprefer review {folder}" if self.waiting else ""
+
     @property
     def failed_share(self) -> float:
         """Tasks that an error ended, with a pair or without, over finished ones."""
@@ -113,7 +119,8 @@ async def summarize(camera: Camera, folder: RunFolder, stopped: Stop) -> Summary
     journal, tally = camera.runner.store.journal, camera.runner.tally
     usage = await journal.totals()
     whole = sum(usage.values(), RoleUsage())
-    references, tokens = count_truths(tally.truths), whole.prompt_tokens + whole.completion_tokens
+    references, reused = count_truths(tally.truths), await journal.reused()
+    tokens = 0 if reused else whole.prompt_tokens + whole.completion_tokens
     summary = Summary(
         recipe=camera.recipe, digest=folder.digest, tasks=tally.total, accepted=tally.statuses["accepted"],
         exhausted=tally.statuses["exhausted"], failed=tally.statuses["failed"], stopped=stopped,
@@ -126,7 +133,7 @@ async def summarize(camera: Camera, folder: RunFolder, stopped: Stop) -> Summary
         common_reward=find_common(tally.rewards),
         shortened=tally.shortened, shortened_parts=dict(sorted(tally.shortened_parts.items())),
         rounds=dict(sorted(tally.rounds.items())), errors=dict(tally.errors), calls=whole.calls,
-        repeated_calls=await journal.repeated(), reused_calls=await journal.reused(),
+        repeated_calls=await journal.repeated(), reused_calls=reused,
         prompt_tokens=whole.prompt_tokens, completion_tokens=whole.completion_tokens,
         cost_usd=whole.cost_usd, seconds=round(camera.seconds, 3), usage=usage,
     )  # fmt: skip

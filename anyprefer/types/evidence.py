@@ -1,5 +1,6 @@
 """What tools found out."""
 
+import operator
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
@@ -34,6 +35,9 @@ class Finding(Value):
     """A measure where the tool has one, such as a reward model's score; comparable within a task alone."""
     votes: tuple[int, int] | None = None
     """(k, n): k of n checks speak for the candidate, where several voted."""
+
+    is_quote: bool = Field(default=False, exclude_if=operator.not_)
+    """Whether the content is somebody else's words, such as a page's: a judge is shown it without what speaks to the judge."""
 
     @model_validator(mode="after")
     def _check_votes(self) -> "Finding":

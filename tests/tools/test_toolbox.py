@@ -149,3 +149,13 @@ async def test_closing_closes_every_tool(tool, calls):
     other = Length(NoOptions())
     await Toolbox({"length": tool, "other": other}, 1.0, calls).aclose()
     assert (tool.num_closed, other.num_closed) == (1, 1)
+
+
+async def test_what_a_tool_quotes_is_marked_and_kept_as_it_is(tool, calls):
+    """The record has the page's words; what a judge is shown of them is the prompts' business."""
+    tool.quotes = True
+    quoted, failed = await gather(tool, calls, call(0, trouble="text"), call(1, trouble="crash"))
+    assert (quoted.finding, failed.finding.is_quote) == (Finding(content="just text", is_quote=True), True)
+    tool.quotes = False
+    (own,) = await gather(tool, MemoryCalls(), call(0, trouble="text"))
+    assert not own.finding.is_quote

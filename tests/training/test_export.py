@@ -295,8 +295,21 @@ def test_least_certainty_is_a_share(tmp_path, least):
 
 
 def test_no_certain_pair_says_so(tmp_path):
-    with pytest.raises(DataError, match=r"lower the least certainty 0\.9, which 2 pairs do not have"):
+    said = r"lower the least certainty 0\.9, which 1 pairs do not have; ask for no certainty to have the 1 pairs that nobody voted on"
+    with pytest.raises(DataError, match=said):
         export_pairs(make_run(tmp_path / "run", [certain("a", 0.8), record("b")]), tmp_path / "out", min_certainty=0.9)
+    with pytest.raises(DataError) as unvoted:
+        export_pairs(make_run(tmp_path / "other", [record("b")]), tmp_path / "out", min_certainty=0.9)
+    assert "lower" not in str(unvoted.value)
+
+
+def test_card_says_which_certainty_was_asked_for(tmp_path):
+    run = make_run(tmp_path / "run", [certain("a", 1.0), certain("b", 0.6), record("c")])
+    export_pairs(run, tmp_path / "out", min_certainty=0.8)
+    line = "| Least certainty | 0.8; 1 less certain pairs and 1 that nobody voted on are left out |"
+    assert line in (tmp_path / "out" / "README.md").read_text()
+    export_pairs(run, tmp_path / "whole")
+    assert "Least certainty" not in (tmp_path / "whole" / "README.md").read_text()
 
 
 def test_command_says_what_was_left_out_and_what_references_confirm(tmp_path):

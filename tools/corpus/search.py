@@ -41,6 +41,7 @@ class CorpusSearch(Tool["CorpusSearch.Args", "CorpusSearch.Options"]):
     """A task tool that returns the best passages of a corpus for a query."""
 
     name = "corpus_search"
+    quotes = True
     description = "Searches a local reference corpus for passages that match a query; use it when responses state facts."
 
     class Args(ToolArgs):

@@ -37,6 +37,8 @@ class ForeignTool(Tool[ForeignArgs, ForeignOptions]):
     What it returns is for the judge to read: no foreign tool says whether it speaks for or against a response.
     """
 
+    quotes = True
+
     def __init__(self, name: str, description: str, schema: Schema, options: ForeignOptions) -> None:
         """Make the argument model.
 

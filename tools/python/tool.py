@@ -108,6 +108,16 @@ class PythonTool(Tool["PythonTool.Args", "PythonTool.Options"]):
         self._sandbox = Sandbox(options.max_concurrent)
         self._programs: OrderedDict[str, asyncio.Task[Outcome]] = OrderedDict()
 
+    @classmethod
+    def check_task(cls, task: Task) -> None:
+        """Refuse tests that are not Python."""
+        try:
+            ast.parse(_tests_of(task))
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise ToolError(
+                f"metadata.tests is not valid Python ({error}): make it assertions, as a text or a list of texts, or rename it"
+            ) from error
+
     async def run(self, args: Args, case: Case) -> Finding:
         """Run what is to be run and report on it.
 

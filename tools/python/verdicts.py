@@ -15,13 +15,10 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from anyprefer.errors import ToolError
-from anyprefer.remarks import leave_out_remarks
 from anyprefer.tools.answers import answer_like, choice_of, same_answer
 from anyprefer.tools.python.sandbox_process import Limits, Outcome
+from anyprefer.tools.quoting import quote
 from anyprefer.types import Finding
-
-MAX_QUOTE = 200
-"""Characters of foreign text that one sentence of evidence quotes."""
 
 _DENIED = re.compile(r"Errno (?:1|13|30|101)\]")
 _DECIMAL = re.compile(r"(?<![\w.])-?[0-9]+\.[0-9]+(?![\w.])")
@@ -139,13 +136,6 @@ def describe_failure(outcome: Outcome, limits: Limits) -> Failure | None:
         return None
     last = outcome.stderr.rstrip().rpartition("\n")[2].strip()
     return _explain(quote(last)) if last else Failure(f"it ended with exit code {outcome.exit_code}")
-
-
-def quote(text: str) -> str:
-    """Foreign text in one line of bounded length, without what it says to the judge: it would stand among our own words."""
-    kept = leave_out_remarks(text[: 10 * MAX_QUOTE])
-    shown = " ".join((kept if kept or not text else "(a remark to the judge)").split())
-    return shown if len(shown) <= MAX_QUOTE else f"{shown[:MAX_QUOTE]}..."
 
 
 def _group_results(printed: Sequence[str], prompt: str) -> list[tuple[str, int]]:

@@ -36,6 +36,7 @@ class WebSearch(Tool["WebSearch.Args", "WebSearch.Options"]):
     """A task tool that quotes web search results, and the first pages' text if the recipe wants it."""
 
     name = "web_search"
+    quotes = True
     description = "Searches the web for pages that match a query; use it when responses state facts that may be wrong or recent."
     extra = "tools"
 

@@ -15,6 +15,11 @@ import pytest
 import tomli_w
 from loopback import LoopbackModel, recipe_data
 
+from anyprefer.errors import DataError
+from anyprefer.recipes import parse_recipe
+from anyprefer.runs.session import Session
+from anyprefer.types import Task
+
 GOOD = b'{"id": "a", "prompt": "one"}\n{"id": "b", "prompt": "two"}\n'
 
 
@@ -208,3 +213,40 @@ def test_more_samples_than_slots_are_refused_before_any_work(model: LoopbackMode
         assert done.returncode == 2
         assert "embedded.slots = 2 must be at least sampling.num_candidates = 5" in done.stderr
         assert not (tmp_path / "out").exists()
+
+
+RUBRIC = {"judge": {"method": "rubric"}}
+TESTS = {"tools": {"names": ["python"], "choose": "always"}}
+
+
+@pytest.mark.parametrize(
+    ("sections", "columns", "words"),
+    [
+        (RUBRIC, {"rubric": "it is polite"}, ["rubric", "list"]),
+        (RUBRIC, {"rubric": [{"text": "is polite", "weight": -1}]}, ["weight -1"]),
+        ({"judge": {"require_agreement": "rubric"}}, {"rubric": [3]}, ["criterion 1"]),
+        (TESTS, {"tests": "assert add(1, 2 == 3"}, ["metadata.tests", "never closed"]),
+        (TESTS, {"tests": {"in": 1}}, ["metadata.tests", "dict"]),
+    ],
+)
+def test_what_a_row_brings_for_tool_or_judge_is_checked_where_something_reads_it(
+    model: LoopbackModel, tmp_path: Path, sections: dict[str, Any], columns: dict[str, Any], words: list[str]
+) -> None:
+    rows = [{"prompt": "one"}, {"prompt": "two", **columns}]
+    path = tmp_path / "tasks.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    recipe = parse_recipe(recipe_data(model.url, **sections))
+    in_memory = (Task(prompt="one"), Task(prompt="two", metadata=columns))
+    for tasks, place in ((path, "line 2"), (in_memory, "task ")):
+        with pytest.raises(DataError) as refused:
+            Session(recipe, tasks, tmp_path / "out").count_tasks()
+        for word in (place, *words):
+            assert word in str(refused.value)
+    assert Session(parse_recipe(recipe_data(model.url)), path, tmp_path / "out").count_tasks() == 2
+
+
+def test_verified_pairs_without_anything_that_verifies_are_refused(model: LoopbackModel, tmp_path: Path) -> None:
+    done = run(tmp_path, model.url, pair={"require": "verified"}, tools={"names": ["calculator"], "choose": "always"})
+    assert done.returncode == 2
+    assert "judge.reference" in done.stderr
+    assert model.requests == []

@@ -138,6 +138,16 @@ def test_criteria_grades_and_who_decided_are_shown() -> None:
     assert "reward 8.25/10 (grades: chosen 9, rejected 1.5)" in text
 
 
+def test_rulings_that_are_the_analysis_are_shown_once() -> None:
+    one = Verdict(candidate=0, analysis="met: names the unit (42 apples)", score=10, scores=(10,), rulings=(MET,))
+    panel = Verdict(
+        candidate=1, analysis="met: names the unit\n\nunmet: names the unit", score=6, scores=(10, 2), rulings=(UNMET,)
+    )
+    text = printed(RECORD.model_copy(update={"attempts": (attempt(0, verdicts=(one, panel)),), "best_attempt": 0}))
+    assert "names the unit: met" not in text
+    assert "names the unit: not met" in text
+
+
 def test_a_pair_that_no_judge_scored_is_shown() -> None:
     bare = PreferencePair(chosen=side(0, "4 apples", None), rejected=side(1, "five", None), certainty=1)
     text = printed(RECORD.model_copy(update={"attempts": (attempt(0, pair=bare, verdicts=()),), "best_attempt": 0}))

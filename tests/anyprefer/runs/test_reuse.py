@@ -85,6 +85,10 @@ def test_the_same_recipe_pays_nothing_and_makes_the_same(model: LoopbackModel, t
     assert attempts_in(tmp_path / "b") == attempts_in(tmp_path / "a")
     probes = first.calls - 5 * NUM_TASKS
     assert (summary.calls, summary.reused_calls, summary.repeated_calls) == (first.calls, first.calls - probes, 0)
+    assert first.yields is not None
+    assert first.yields.accepted_per_1000_tokens is not None
+    assert summary.yields is not None
+    assert summary.yields.accepted_per_1000_tokens is None, "the tokens were counted elsewhere"
     assert summary.usage["critic"].model_dump(exclude={"calls", "seconds"}) == {
         "prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0
     }  # fmt: skip
