@@ -26,7 +26,10 @@ _CHECK = (
     "Read the task again before you check anything: give every quantity in it a name, and compute step by step in the task's "
     "order. A program prints the answer and nothing else."
 )
-_END = "End with one line that begins with 'Answer:' and states nothing but the final answer."
+_END = (
+    "End with one line that begins with 'Answer:' and states nothing but the final answer; where code is asked for, put all of "
+    "it into one fenced block instead."
+)
 _DIFFER = "Answer in another way than the one that comes to mind first, and in words of your own."
 
 TARGET_LINES: Mapping[Reason, str] = {

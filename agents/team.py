@@ -177,8 +177,8 @@ def _check_require(recipe: Recipe, tools: Mapping[str, Tool]) -> None:
     """Refuse verified pairs where nothing can verify: every task would use up its rounds for nothing."""
     if recipe.pair.require == "verified" and not (verifying(tools) or recipe.judge.reference):
         raise ConfigError(
-            "pair.require = 'verified' and nothing can verify a response: add 'python', or your own tool with verifies = True, to "
-            "tools.names, or set judge.reference; or set pair.require = 'consistent'"
+            "pair.require = 'verified' and nothing can verify a response: add 'python', or a tool of yours with verifies = True, "
+            "to tools.names, or set judge.reference; or set pair.require = 'consistent'"
         )
 
 

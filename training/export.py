@@ -187,8 +187,9 @@ def _explain_nothing(run_dir: Path, survey: Survey, selection: Selection, left_o
         advice.append(f"lower the least reward {selection.min_reward:g}")
     if survey.statuses["exhausted"] and not selection.include_exhausted:
         advice.append("take pairs below the threshold with --include-exhausted, or raise loop.max_rounds for the next run")
-    if (last := read_summary(run_dir)) and (waiting := last.name_waiting(run_dir)):
-        advice.append(waiting)
+    last = None if survey.statuses else read_summary(run_dir)  # which knows nothing of what reviewers have decided since
+    if last and last.waiting:
+        advice.append(last.name_waiting(run_dir))
     if survey.statuses["failed"]:
         advice.append("see why tasks failed in records.jsonl and run again with --retry-failed")
     return f"no pair to export from {str(run_dir)!r} ({counts}): {'; '.join(advice) or 'run some tasks first'}"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from loopback import LoopbackModel, prompt_of, recipe_data, schema_of
 
+from anyprefer.agents.feedback import TARGET_LINES
 from anyprefer.agents.team import Team, build_team
 from anyprefer.backends.calls import MemoryCalls
 from anyprefer.backends.providers import Backends
@@ -34,7 +35,7 @@ from anyprefer.types import (
 TASK = Task(id="t", prompt="A tank loses 3 litres an hour. How many litres are gone after 12 hours?", reference="#### 36")
 ADVICE = {"target_guidance": "Name the quantities first.", "judge_guidance": "Have the units checked."}
 LENGTH = "Finish within about 120 words."
-END = "End with one line that begins with 'Answer:' and states nothing but the final answer."
+END = TARGET_LINES["no_answer"]
 
 
 @pytest.fixture

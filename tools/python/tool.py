@@ -115,7 +115,7 @@ class PythonTool(Tool["PythonTool.Args", "PythonTool.Options"]):
             ast.parse(_tests_of(task))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ToolError(
-                f"metadata.tests is not valid Python ({error}): make it assertions, as a text or a list of texts, or rename it"
+                f"metadata.tests is not valid Python ({error}): give assertions in a text or a list of texts, or rename it"
             ) from error
 
     async def run(self, args: Args, case: Case) -> Finding:

@@ -15,12 +15,14 @@ from rich.console import Console
 from anyprefer.data.records import RecordFile
 from anyprefer.errors import DataError, RunFolderError
 from anyprefer.recipes import parse_recipe
+from anyprefer.report.page import write_report
 from anyprefer.review.agreement import measure_agreement
 from anyprefer.review.desk import Desk, doubt_of, open_desk
 from anyprefer.runs.progress import Progress
 from anyprefer.runs.session import Session, run_session
 from anyprefer.runs.summary import Summary
 from anyprefer.runs.synthesizer import Waiting
+from anyprefer.training.export import export_pairs
 from anyprefer.types import PERSON, Attempt, Critique, PreferencePair, Prompts, Review, Side, Task
 
 ACCEPT = Review(decision="accept")
@@ -80,6 +82,9 @@ def test_the_desk_offers_what_is_least_certain_first(model: LoopbackModel, tmp_p
 def test_decisions_become_records_and_nothing_is_asked_again(model: LoopbackModel, tmp_path: Path, durability: str) -> None:
     first = run(tmp_path, model.url, run={"durability": durability})
     assert (first.tasks, first.waiting) == (0, NUM_TASKS)
+    for look in (write_report, lambda folder: export_pairs(folder, tmp_path / "data")):
+        with pytest.raises(DataError, match=f"{NUM_TASKS} tasks wait for a review: anyprefer review "):
+            look(tmp_path / "out")
     asked = len(model.requests)
     again = run(tmp_path, model.url, run={"durability": durability})
     assert (again.tasks, again.waiting) == (0, NUM_TASKS)
