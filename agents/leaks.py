@@ -110,7 +110,9 @@ def find_leak(guidance: str, withheld: Withheld) -> Leak | None:
     if any(f" {phrase} " in line for phrase in withheld.phrases) or _states_answer(plain, withheld.answers):
         return "answer"
     digits = _read_digits(plain)
-    if digits & (withheld.values | withheld.further) or _read_words(plain) & withheld.values:
+    is_answer = any(same_answer("1", answer) for answer in withheld.answers)
+    spelt = _read_words(plain, skip="" if is_answer else "one")
+    if digits & (withheld.values | withheld.further) or spelt & withheld.values:
         return "number"
     return None if withheld.runs.isdisjoint(ngrams(found, COPIED_WORDS)) else "copy"
 
@@ -214,7 +216,7 @@ def _read_words(text: str, skip: str = "") -> set[Fraction]:
 
     Args:
         text: Any text.
-        skip: A word that is none: in a task "one" mostly says "a".
+        skip: A word that is none: "one" mostly says "a".
     """
     found: set[Fraction] = set()
     for match in _WORDED.finditer(text):

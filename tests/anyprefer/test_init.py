@@ -187,16 +187,16 @@ def test_what_an_endpoint_refuses_is_said(options: dict[str, object], words: str
 
 
 def test_the_key_is_that_of_the_variable_and_no_other(tmp_path: Path) -> None:
-    server = Endpoint(key="right")
-    keys = {"MY_KEY": "right", "OPENAI_API_KEY": "somebody-elses"}
+    server = Endpoint(key="k-98765")
+    keys = {"MY_KEY": "k-98765", "OPENAI_API_KEY": "somebody-elses"}
     missing = init(tmp_path, "--endpoint", server.host, "--yes", **keys)
     assert "wants a key" in missing.stderr
     done = init(tmp_path, "--endpoint", server.host, "--key-env", "MY_KEY", "--yes", **keys)
     server.close()
     assert done.returncode == 0, done.stderr
-    assert {sent for _, sent in server.seen} == {"", "Bearer right"}
+    assert {sent for _, sent in server.seen} == {"", "Bearer k-98765"}
     assert load_recipe(tmp_path / "my.toml").target.api_key_env == "MY_KEY"
-    assert "right" not in (tmp_path / "my.toml").read_text()
+    assert "k-98765" not in (tmp_path / "my.toml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def test_every_pair_is_scored_with_the_loops_own_question(server: LoopbackModel)
     assert (found.scores[0].id, found.scores[0].score) == ("t1", 3)
     assert found.scores[0].analysis.startswith("Preferred: good")
     assert all("Is everything that the preferred response states true" in prompt_of(body) for body in server.requests)
-    assert "good 0" in prompt_of(server.requests[0])
+    assert any("good 0" in prompt_of(body) for body in server.requests)
     assert found.line().startswith("7.5 [")
 
 
@@ -49,8 +50,8 @@ def test_a_critic_of_sides_scores_in_its_own_way(server: LoopbackModel) -> None:
     server.replies["SideReview"] = lambda body, choice: {"analysis": "x", "grade": 9 if "good 0" in prompt_of(body) else 4}
     found = score(server, pairs(2), critic={"method": "sides"})
     rewards = {item.id: item.score for item in found.scores}
-    assert rewards == pytest.approx({"t0": 1 + 9 * 8 / 9 * 6 / 9, "t1": 1 + 9 * 3 / 9 * 6 / 9})
-    assert (found.histogram[6], found.histogram[3], sum(found.histogram.values())) == (1, 1, 2)
+    assert rewards == pytest.approx({"t0": 1 + 9 * sqrt(8 / 9 * 6 / 9), "t1": 1 + 9 * sqrt(3 / 9 * 6 / 9)})
+    assert (found.histogram[8], found.histogram[5], sum(found.histogram.values())) == (1, 1, 2)
     assert len(server.requests) == 4
 
 

@@ -22,7 +22,7 @@ from anyprefer.types import Candidate, Task, Text, Trajectory
 
 
 class WalkSampler:
-    async def sample(self, task, prompts, round_):
+    async def sample(self, task, prompts, round_, earlier=()):
         lengths = range(1, 4)
         return tuple(
             Candidate(index=i, output=Trajectory(actions=((1.0,),) * n, facts={"fell": n > 2}), model="policy")
@@ -106,7 +106,7 @@ class Shouts:
     def sampler(self, team):
         return self
 
-    async def sample(self, task, prompts, round_):
+    async def sample(self, task, prompts, round_, earlier=()):
         return tuple(Candidate(index=i, output=word) for i, word in enumerate(("hey", "HEY", "Hey")))
 
     def show(self, output, *, reasoning=False):
