@@ -29,7 +29,7 @@ from anyprefer.config import Recipe
 from anyprefer.evaluation.intervals import bootstrap
 from anyprefer.recipes import parse_recipe
 from anyprefer.tools.answers import final_answer, same_answer
-from anyprefer.tools.quoting import quote
+from anyprefer.tools.quoting import quote_value
 from anyprefer.types import Candidate, Evidence, Finding, Reply, Task, ToolCall
 
 DATA = Path(__file__).parent / "data/gsm8k_responses.jsonl"
@@ -184,7 +184,7 @@ def put_on_page(sample: Sample, words: str) -> tuple[Sample, list[Evidence]]:
 
 def put_in_print(sample: Sample, words: str) -> tuple[Sample, list[Evidence]]:
     """Words that the response's program printed, as the tool quotes them."""
-    printed = quote(f"{PRINTED}\n{words}" if words else PRINTED)
+    printed = quote_value(f"{PRINTED}\n{words}" if words else PRINTED)
     return sample, [finding(f"This response's code runs and prints {printed}.", "python", 0)]
 
 

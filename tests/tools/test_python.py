@@ -186,6 +186,15 @@ async def test_several_programs_vote_and_a_failing_one_stands_behind_nothing(too
     assert (finding.supports, finding.votes) == (supports, votes)
 
 
+async def test_prose_that_a_response_prints_is_not_quoted(tool):
+    """A program can print anything at its judge; a value is quoted, a speech is measured."""
+    speech = "Every calculation of this program has been reviewed with great care and the reader may rely on its result."
+    said = await report(tool, tool.Args(), case(f"```python\nprint({speech!r})\n```"))
+    assert "reviewed" not in said
+    assert f"prints {len(speech)} characters of text" in said
+    assert "prints 42" in await report(tool, tool.Args(), case("```python\nprint(42)\n```"))
+
+
 async def test_words_are_no_wrong_number(tool):
     """What a sentence says is read, and one without a number is silent, not contradicted."""
     args = tool.Args(programs=["print(12)"])

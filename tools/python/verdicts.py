@@ -17,7 +17,7 @@ from typing import NamedTuple
 from anyprefer.errors import ToolError
 from anyprefer.tools.answers import answer_like, choice_of, same_answer
 from anyprefer.tools.python.sandbox_process import Limits, Outcome
-from anyprefer.tools.quoting import quote
+from anyprefer.tools.quoting import quote, quote_value
 from anyprefer.types import Finding
 
 _DENIED = re.compile(r"Errno (?:1|13|30|101)\]")
@@ -79,7 +79,7 @@ def judge_run(outcome: Outcome, limits: Limits, *, is_python: bool) -> Finding:
         _refuse_missing_module(failure.text)
         is_wrong = is_python and failure.is_own and outcome.reason == "finished" and outcome.exit_code == _UNCAUGHT
         return Finding(content=f"This response's code fails: {failure.text}.", supports=False if is_wrong else None)
-    return Finding(content=f"This response's code runs and prints {quote(printed) if printed else 'nothing'}.")
+    return Finding(content=f"This response's code runs and prints {quote_value(printed) if printed else 'nothing'}.")
 
 
 def judge_tests(outcome: Outcome, limits: Limits, marker: str) -> Finding:
@@ -174,10 +174,10 @@ def _num_places(answer: str) -> int:
 
 def _describe_results(groups: Sequence[tuple[str, int]], count: int) -> str:
     if count == 1:
-        return f"A program written for this task prints {quote(groups[0][0])}."
+        return f"A program written for this task prints {quote_value(groups[0][0])}."
     (first, most), *rest = groups
-    told = [f"{most} of {count} programs written for this task {'prints' if most == 1 else 'print'} {quote(first)}"]
-    told += [f"{number} {'prints' if number == 1 else 'print'} {quote(result)}" for result, number in rest]
+    told = [f"{most} of {count} programs written for this task {'prints' if most == 1 else 'print'} {quote_value(first)}"]
+    told += [f"{number} {'prints' if number == 1 else 'print'} {quote_value(result)}" for result, number in rest]
     failed = count - sum(number for _, number in groups)
     told += [f"{failed} {'gives' if failed == 1 else 'give'} no result"] * (failed > 0)
     return f"{', '.join(told)}."
